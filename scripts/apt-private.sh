@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+#
+# Sourced by the scripts that download packages without installing them: an apt
+# of our own, with its own lists and its own archives, that reads the machine's
+# sources but never changes anything under /etc/apt or /var/lib/apt. Needs no
+# root.
+#
+# Expects $cache (our folder in the user's cache); provides apt_private ARGS...
+
+# Turns the machine's sources into ones that cover binary and source packages.
+# Both forms are understood: one-line lists and deb822 .sources files.
+apt_private_sources()
+{
+	out=$1
+	for f in /etc/apt/sources.list /etc/apt/sources.list.d/*.list; do
+		[ -f "$f" ] || continue
+		# deb [options] uri suite component...: each deb line gains its twin.
+		sed -n 's/^[[:space:]]*deb\(-src\)\{0,1\}[[:space:]]\(.*\)$/deb \2\ndeb-src \2/p' "$f" |
+			sort -u >"$out/$(basename "$f" .list)-fqaccel.list"
+	done
+	for f in /etc/apt/sources.list.d/*.sources; do
+		[ -f "$f" ] || continue
+		sed 's/^[Tt]ypes:.*/Types: deb deb-src/' "$f" >"$out/$(basename "$f")"
+	done
+}
+
+apt_private_setup()
+{
+	apt_dir=$cache/apt
+	mkdir -p "$apt_dir/lists/partial" "$apt_dir/archives/partial"
+	rm -rf "$apt_dir/sources.list.d"
+	mkdir "$apt_dir/sources.list.d"
+	apt_private_sources "$apt_dir/sources.list.d"
+}
+
+# The options are those of apt-get and apt-cache alike. As root apt would drop
+# to the user _apt for downloads, who can't write into a private folder.
+apt_private()
+{
+	tool=$1
+	shift
+	"$tool" -qq \
+		-o Dir::Etc::sourcelist=/dev/null \
+		-o Dir::Etc::sourceparts="$apt_dir/sources.list.d" \
+		-o Dir::State::lists="$apt_dir/lists" \
+		-o Dir::Cache="$apt_dir" \
+		-o Dir::Cache::archives="$apt_dir/archives" \
+		-o APT::Sandbox::User="$(id -un)" \
+		-o Acquire::Languages=none \
+		-o Acquire::Retries=3 \
+		"$@"
+}

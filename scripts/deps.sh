@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Installs the Debian packages of one or more groups by name, and returns at
+# once when all of them are there. The make targets call it, so that a fresh
+# machine needs no other preparation.
+#
+# Usage: scripts/deps.sh run|compress|check|vm ...
+
+set -eu
+
+# What `make run` needs: the library, the tools that run networks, pictures.
+run='gcc make pkg-config libpng-dev libjpeg62-turbo-dev zlib1g-dev libpci-dev'
+
+# fqaccel-compress: ONNX, fast float kernels, linear algebra.
+compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev libdnnl-dev
+	libopenblas-dev liblapacke-dev'
+
+# The host-side tests: prove, static checks, documentation checks.
+check='perl sparse'
+
+# The emulator's build, the module's build, the guest.
+vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
+	libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev libattr1-dev
+	libcap-ng-dev
+	seabios qemu-system-data busybox-static kmod cpio libelf1'
+
+packages=
+for group; do
+	case $group in
+	run)		packages="$packages $run" ;;
+	compress)	packages="$packages $compress" ;;
+	check)		packages="$packages $check" ;;
+	vm)		packages="$packages $vm" ;;
+	*)
+		echo "deps.sh: unknown group '$group' (run, compress, check, vm)" >&2
+		exit 2 ;;
+	esac
+done
+
+if [ -z "$packages" ]; then
+	echo "usage: scripts/deps.sh run|compress|check|vm ..." >&2
+	exit 2
+fi
+
+if ! command -v dpkg-query >/dev/null; then
+	echo "deps.sh: this is not a Debian system; install by hand what these packages hold:" \
+	     $packages >&2
+	exit 1
+fi
+
+missing()
+{
+	# dpkg-query fails when a name is unknown to it; that is no error here.
+	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' $packages 2>/dev/null |
+		sed -n 's/^installed //p') || :
+	for p in $packages; do
+		printf '%s\n' "$installed" | grep -qxF "$p" || echo "$p"
+	done | sort -u
+}
+
+need=$(missing)
+if [ -z "$need" ]; then
+	exit 0
+fi
+need=$(echo $need)
+
+if [ "$(id -u)" -ne 0 ]; then
+	echo "deps.sh: packages are missing; run this as root, then try again:" >&2
+	echo "    apt-get update && apt-get install -y --no-install-recommends $need" >&2
+	exit 1
+fi
+
+# Two makes at once must not meet on dpkg's lock.
+exec 9>/run/lock/fqaccel-deps.lock
+flock 9
+need=$(echo $(missing))
+if [ -z "$need" ]; then
+	exit 0
+fi
+
+echo "deps.sh: installing $need"
+export DEBIAN_FRONTEND=noninteractive
+apt_install()
+{
+	apt-get install -y -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=300 \
+		--no-install-recommends $need
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+# Stale or absent package lists are the usual reason for a first failure.
+if ! apt_install >"$log" 2>&1; then
+	if ! { apt-get -qq update && apt_install; } >"$log" 2>&1; then
+		tail -n 20 "$log" >&2
+		echo "deps.sh: apt-get could not install: $need" >&2
+		exit 1
+	fi
+fi

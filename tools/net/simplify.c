@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From the layers of a file to those of an .fqz image: folding, fusing,
+ * dropping what nothing reads, renumbering (graph.h, net_simplify()).
+ *
+ * A merged layer is marked by in_count 0 until net_compact() drops it. A layer
+ * is looked up by the tensor that it writes; each tensor has one writer.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "graph.h"
+
+struct uses {
+	int32_t *writer;	/* by tensor: layer, -1 for the input */
+	uint32_t *readers;	/* by tensor: how often it is read */
+};
+
+static bool layer_is_dead(const struct net_layer *l)
+{
+	return !l->in_count;
+}
+
+static void uses_count(const struct net *net, struct uses *u)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < net->tensor_count; i++) {
+		u->writer[i] = -1;
+		u->readers[i] = 0;
+	}
+	for (i = 0; i < net->layer_count; i++) {
+		const struct net_layer *l = &net->layers[i];
+
+		if (layer_is_dead(l))
+			continue;
+		u->writer[l->out] = (int32_t)i;
+		for (k = 0; k < l->in_count; k++)
+			u->readers[l->in[k]]++;
+	}
+	u->readers[net->output]++;
+}
+
+/* The layer that writes input @k of @l, if @l alone reads it. */
+static struct net_layer *only_producer(struct net *net, const struct uses *u,
+				       const struct net_layer *l, uint32_t k)
+{
+	uint32_t t = l->in[k];
+
+	if (u->writer[t] < 0 || u->readers[t] != 1)
+		return NULL;
+	return &net->layers[u->writer[t]];
+}
+
+static bool has_bounds(const struct net_layer *l)
+{
+	return l->act_min != -INFINITY || l->act_max != INFINITY;
+}
+
+static bool is_clamp(const struct net *net, const struct net_layer *l)
+{
+	uint32_t c;
+
+	if (l->kind != NET_AFFINE)
+		return false;
+	for (c = 0; c < net->tensors[l->out].c; c++)
+		if (l->scale[c] != 1.0f || l->bias[c] != 0.0f)
+			return false;
+	return true;
+}
+
+/* @p takes over @l's output, @l disappears. */
+static void absorb(struct net_layer *p, struct net_layer *l)
+{
+	p->out = l->out;
+	l->in_count = 0;
+}
+
+/* y = scale * (w x + b) + bias: into the weights of the convolution before. */
+static void fold_affine(struct net *net, struct net_layer *p, struct net_layer *l)
+{
+	uint32_t c, channels = net->tensors[l->out].c;
+	size_t i, sum = net_layer_sum(net, p);
+
+	for (c = 0; c < channels; c++) {
+		if (p->kind != NET_AFFINE)
+			for (i = 0; i < sum; i++)
+				p->weight[c * sum + i] *= l->scale[c];
+		else
+			p->scale[c] *= l->scale[c];
+		p->bias[c] = p->bias[c] * l->scale[c] + l->bias[c];
+	}
+	p->act_min = l->act_min;
+	p->act_max = l->act_max;
+	absorb(p, l);
+}
+
+/* Intersect bounds, as clamp(clamp(x)) does where the second interval meets the first. */
+static void fuse_clamp(struct net_layer *p, struct net_layer *l)
+{
+	float lo = fmaxf(p->act_min, l->act_min), hi = fminf(p->act_max, l->act_max);
+
+	p->act_min = fminf(fmaxf(p->act_min, l->act_min), l->act_max);
+	p->act_max = fmaxf(fminf(p->act_max, l->act_max), l->act_min);
+	if (lo <= hi) {
+		p->act_min = lo;
+		p->act_max = hi;
+	}
+	absorb(p, l);
+}
+
+static bool takes_bounds(const struct net_layer *l)
+{
+	return net_layer_has_weights(l) || l->kind == NET_ADD || l->kind == NET_AFFINE ||
+	       l->kind == NET_AVGPOOL;
+}
+
+/* clamp(max(x)) = max(clamp(x)), clamp(concat(x)) = concat(clamp(x)): move the clamp up. */
+static bool clamp_lift(struct net *net, struct uses *u, struct net_layer *p,
+		       struct net_layer *l)
+{
+	struct net_layer *above;
+	uint32_t k;
+
+	if (p->kind != NET_MAXPOOL && p->kind != NET_CONCAT)
+		return false;
+	for (k = 0; k < p->in_count; k++) {
+		above = only_producer(net, u, p, k);
+		if (!above || !takes_bounds(above))
+			return false;
+	}
+	for (k = 0; k < p->in_count; k++) {
+		struct net_layer tmp = *l;
+
+		above = only_producer(net, u, p, k);
+		tmp.out = above->out;
+		fuse_clamp(above, &tmp);
+	}
+	absorb(p, l);
+	return true;
+}
+
+static bool layer_fuse(struct net *net, struct uses *u, uint32_t i)
+{
+	struct net_layer *l = &net->layers[i], *p;
+
+	if (layer_is_dead(l) || l->kind != NET_AFFINE)
+		return false;
+	p = only_producer(net, u, l, 0);
+	if (!p)
+		return false;
+	if (!has_bounds(p) && (net_layer_has_weights(p) || p->kind == NET_AFFINE)) {
+		fold_affine(net, p, l);
+		return true;
+	}
+	if (!is_clamp(net, l))
+		return false;
+	if (takes_bounds(p)) {
+		fuse_clamp(p, l);
+		return true;
+	}
+	return clamp_lift(net, u, p, l);
+}
+
+/* Zeros around a convolution's input are its own padding. */
+static bool pad_join(struct net *net, struct uses *u, uint32_t i)
+{
+	struct net_layer *l = &net->layers[i], *p;
+
+	if (layer_is_dead(l) || (l->kind != NET_CONV && l->kind != NET_PAD) ||
+	    u->writer[l->in[0]] < 0)
+		return false;
+	p = &net->layers[u->writer[l->in[0]]];
+	if (p->kind != NET_PAD)
+		return false;
+	/* The pad may have several convolutions after it: each takes its own copy. */
+	l->pad_top += p->pad_top;
+	l->pad_left += p->pad_left;
+	l->pad_bottom += p->pad_bottom;
+	l->pad_right += p->pad_right;
+	l->in[0] = p->in[0];
+	return true;
+}
+
+/* An AFFINE that scales nothing and bounds nothing. */
+static bool identity_drop(struct net *net, struct uses *u, uint32_t i)
+{
+	struct net_layer *l = &net->layers[i];
+	uint32_t j, k;
+
+	if (layer_is_dead(l) || l->kind != NET_AFFINE || has_bounds(l) || !is_clamp(net, l))
+		return false;
+	if (l->out == net->output) {
+		if (u->writer[l->in[0]] < 0)
+			return false;
+		net->output = l->in[0];
+	}
+	for (j = 0; j < net->layer_count; j++)
+		for (k = 0; k < net->layers[j].in_count; k++)
+			if (net->layers[j].in[k] == l->out)
+				net->layers[j].in[k] = l->in[0];
+	l->in_count = 0;
+	return true;
+}
+
+/* An unread layer does nothing. */
+static bool unread_drop(struct net *net, struct uses *u, uint32_t i)
+{
+	struct net_layer *l = &net->layers[i];
+
+	if (layer_is_dead(l) || u->readers[l->out])
+		return false;
+	l->in_count = 0;
+	return true;
+}
+
+static int check_left_over(const struct net *net, struct net_error *err)
+{
+	uint32_t i;
+
+	for (i = 0; i < net->layer_count; i++) {
+		const struct net_layer *l = &net->layers[i];
+
+		if (layer_is_dead(l))
+			continue;
+		if (l->kind == NET_PAD)
+			return net_fail(err, "layer '%.200s': Pad is supported only right before a "
+					"convolution", l->name);
+		if (l->kind == NET_CONV &&
+		    (l->pad_top > 255 || l->pad_left > 255 || l->pad_bottom > 255 ||
+		     l->pad_right > 255 ||
+		     l->pad_top >= (l->kernel_h - 1) * l->dilation_h + 1 ||
+		     l->pad_bottom >= (l->kernel_h - 1) * l->dilation_h + 1 ||
+		     l->pad_left >= (l->kernel_w - 1) * l->dilation_w + 1 ||
+		     l->pad_right >= (l->kernel_w - 1) * l->dilation_w + 1))
+			return net_fail(err, "layer '%.200s': the padding is as large as the kernel, "
+					"which the card can't do", l->name);
+	}
+	return 0;
+}
+
+/* Drop dead layers; tensor 0 becomes the input, tensor i + 1 layer i's output. */
+static int net_compact(struct net *net, struct net_error *err)
+{
+	struct net_tensor *tensors;
+	uint32_t *number, i, k, n = 0;
+
+	number = calloc(net->tensor_count, sizeof(*number));
+	tensors = calloc((size_t)net->layer_count + 1, sizeof(*tensors));
+	if (!number || !tensors) {
+		free(number);
+		free(tensors);
+		return net_nomem(err);
+	}
+	tensors[0] = net->tensors[net->input];
+	net->tensors[net->input].name = NULL;
+	number[net->input] = 0;
+	for (i = 0; i < net->layer_count; i++) {
+		struct net_layer *l = &net->layers[i];
+
+		if (layer_is_dead(l)) {
+			free(l->name);
+			free(l->weight);
+			free(l->bias);
+			free(l->scale);
+			continue;
+		}
+		for (k = 0; k < l->in_count; k++)
+			l->in[k] = number[l->in[k]];
+		tensors[n + 1] = net->tensors[l->out];
+		net->tensors[l->out].name = NULL;
+		number[l->out] = n + 1;
+		l->out = n + 1;
+		net->layers[n++] = *l;
+	}
+	net->output = number[net->output];
+	net->input = 0;
+	for (i = 0; i < net->tensor_count; i++)
+		free(net->tensors[i].name);
+	free(net->tensors);
+	free(number);
+	net->tensors = tensors;
+	net->layer_count = n;
+	net->tensor_count = net->tensor_room = n + 1;
+	return 0;
+}
+
+/* A concatenation of more than 8 inputs becomes a chain of them. */
+static int concat_split(struct net *net, struct net_error *err)
+{
+	struct net_layer head;
+	uint32_t i, k, c;
+	int t;
+
+	for (i = 0; i < net->layer_count; i++) {
+		while (net->layers[i].kind == NET_CONCAT && net->layers[i].in_count > 8) {
+			const struct net_tensor *o = &net->tensors[net->layers[i].out];
+
+			net_layer_init(&head, NET_CONCAT);
+			head.in_count = 8;
+			for (k = 0, c = 0; k < 8; k++) {
+				head.in[k] = net->layers[i].in[k];
+				c += net->tensors[head.in[k]].c;
+			}
+			t = net_add_tensor(net, o->name, c, o->h, o->w, err);
+			if (t < 0)
+				return t;
+			head.out = (uint32_t)t;
+			head.name = net->layers[i].name;
+			t = net_add_layer(net, &head, err);
+			if (t)
+				return t;
+			/* The new layer goes right before the one it feeds. */
+			head = net->layers[net->layer_count - 1];
+			memmove(&net->layers[i + 1], &net->layers[i],
+				(net->layer_count - 1 - i) * sizeof(head));
+			net->layers[i++] = head;
+			net->layers[i].in[0] = head.out;
+			memmove(&net->layers[i].in[1], &net->layers[i].in[8],
+				(net->layers[i].in_count - 8) * sizeof(uint32_t));
+			net->layers[i].in_count -= 7;
+		}
+	}
+	return 0;
+}
+
+int net_simplify(struct net *net, struct net_error *err)
+{
+	struct uses u = { NULL, NULL };
+	bool changed = true;
+	uint32_t i;
+	int rc;
+
+	rc = concat_split(net, err);
+	if (rc)
+		return rc;
+	u.writer = calloc(net->tensor_count, sizeof(*u.writer));
+	u.readers = calloc(net->tensor_count, sizeof(*u.readers));
+	if (!u.writer || !u.readers) {
+		rc = net_nomem(err);
+		goto out;
+	}
+	while (changed) {
+		changed = false;
+		uses_count(net, &u);
+		for (i = 0; i < net->layer_count; i++) {
+			if (!unread_drop(net, &u, i) && !identity_drop(net, &u, i) &&
+			    !pad_join(net, &u, i) && !layer_fuse(net, &u, i))
+				continue;
+			changed = true;
+			uses_count(net, &u);
+		}
+	}
+	rc = check_left_over(net, err);
+	if (!rc)
+		rc = net_compact(net, err);
+	if (!rc && !net->layer_count)
+		rc = net_fail(err, "no layer is left: the output does not depend on the input");
+	if (!rc && net->layer_count > NET_MAX_LAYERS)
+		rc = net_fail(err, "%u layers, at most %u are supported", net->layer_count,
+			      NET_MAX_LAYERS);
+	if (!rc && net->output != net->layer_count)
+		rc = net_fail(err, "the output is not written by the last layer");
+out:
+	free(u.writer);
+	free(u.readers);
+	return rc;
+}
