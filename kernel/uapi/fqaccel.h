@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
+/*
+ * The user interface of the fqaccel driver: character devices /dev/fqaccelN.
+ *
+ * Every ioctl takes a pointer to a structure whose first field, size, is the
+ * structure's size as the caller knows it. A caller built against an older header passes
+ * a smaller size, missing fields count as zero; one built against a newer
+ * header may pass a larger one as long as what the kernel does not know is
+ * zero. Errors of every ioctl:
+ *
+ *   -ENOTTY      unknown ioctl
+ *   -EINVAL      size below the structure's first version, a bad value
+ *   -E2BIG       size above what the kernel knows and the rest is not zero
+ *   -EFAULT      memory that cannot be read or written
+ *   -EOPNOTSUPP  an unknown flag, or a reserved or padding field that is not zero
+ *   -ENOENT      a handle that is not an object of this open file, or of another kind
+ *   -ENODEV      the card is gone or dead
+ *   -ENOMEM      no memory
+ *   -EINTR       (-ERESTARTSYS) a signal came while it waited
+ *
+ * Objects - buffers, models and queues - belong to one open file, have
+ * handles of at least 1 that mean nothing in another open file, and go away with it.
+ * Any number of threads may use one open file at once. The device may be
+ * opened any number of times, by any number of processes.
+ *
+ * Whatever a file is closed with, runs in progress included, is cleaned up in the
+ * background; close() and exit never wait for the card.
+ */
+#ifndef _UAPI_FQACCEL_H
+#define _UAPI_FQACCEL_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define FQACCEL_ABI_VERSION	1
+
+#define FQACCEL_IOC_TYPE	0xFA
+
+#define FQACCEL_IOC_INFO		_IO(FQACCEL_IOC_TYPE, 0x00)
+#define FQACCEL_IOC_DESTROY		_IO(FQACCEL_IOC_TYPE, 0x01)
+#define FQACCEL_IOC_BUFFER_CREATE	_IO(FQACCEL_IOC_TYPE, 0x02)
+#define FQACCEL_IOC_MODEL_LOAD		_IO(FQACCEL_IOC_TYPE, 0x03)
+#define FQACCEL_IOC_QUEUE_CREATE	_IO(FQACCEL_IOC_TYPE, 0x04)
+#define FQACCEL_IOC_SUBMIT		_IO(FQACCEL_IOC_TYPE, 0x05)
+#define FQACCEL_IOC_WAIT		_IO(FQACCEL_IOC_TYPE, 0x06)
+
+/**
+ * struct fqaccel_info - ioctl(FQACCEL_IOC_INFO): card and driver
+ * @size:         sizeof(struct fqaccel_info)
+ * @flags:        must be 0
+ * @abi_version:  FQACCEL_ABI_VERSION of the driver
+ * @hw_version:   of the card's interface, major << 16 | minor
+ * @firmware:     major << 24 | minor << 16 | patch
+ * @format:       newest .fqz version that the card takes, major << 16 | minor
+ * @features:     of the driver, none so far
+ * @memory_size:  card memory in bytes
+ * @memory_free:  of it, free now
+ * @memory_quota: card memory that this open file's models may take in all
+ * @memory_used:  that they take
+ * @buffer_limit: bytes of buffers and images that this open file may have in all
+ * @buffer_used:  that it has
+ * @lanes:        of the datapath
+ * @clock_khz:    of the datapath
+ * @hw_queues:    queues of the card
+ * @max_queues:   queues of an open file
+ * @max_depth:    unfinished runs of a queue
+ * @max_runs:     runs in one SUBMIT
+ * @max_batch:    pictures in one run
+ * @pci_domain:   address of the card
+ * @pci_bdf:      bus << 8 | device << 3 | function
+ * @pad:          0
+ *
+ * Never blocks.
+ */
+struct fqaccel_info {
+	__u32 size;
+	__u32 flags;
+	__u32 abi_version;
+	__u32 hw_version;
+	__u32 firmware;
+	__u32 format;
+	__aligned_u64 features;
+	__aligned_u64 memory_size;
+	__aligned_u64 memory_free;
+	__aligned_u64 memory_quota;
+	__aligned_u64 memory_used;
+	__aligned_u64 buffer_limit;
+	__aligned_u64 buffer_used;
+	__u32 lanes;
+	__u32 clock_khz;
+	__u32 hw_queues;
+	__u32 max_queues;
+	__u32 max_depth;
+	__u32 max_runs;
+	__u32 max_batch;
+	__u32 pci_domain;
+	__u32 pci_bdf;
+	__u32 pad;
+};
+
+/**
+ * struct fqaccel_destroy - ioctl(FQACCEL_IOC_DESTROY): give up an object
+ * @size:   sizeof(struct fqaccel_destroy)
+ * @handle: a buffer, model or queue; it names nothing from now on
+ *
+ * Runs that use the object keep it until they are done. A destroyed queue's
+ * unfinished runs end with -ECANCELED if they have not started; a destroyed
+ * buffer's mappings stay until they are unmapped. Waiters of a destroyed queue return -ECANCELED.
+ * Never blocks on the card.
+ */
+struct fqaccel_destroy {
+	__u32 size;
+	__u32 handle;
+};
+
+/* Directions of a buffer. */
+#define FQACCEL_BUFFER_CARD_READS	0x1	/* inputs */
+#define FQACCEL_BUFFER_CARD_WRITES	0x2	/* outputs */
+
+/**
+ * struct fqaccel_buffer_create - ioctl(FQACCEL_IOC_BUFFER_CREATE): DMA memory
+ * @size:   sizeof(struct fqaccel_buffer_create)
+ * @flags:  FQACCEL_BUFFER_CARD_READS, _WRITES or both; -EINVAL for none
+ * @length: bytes, at least 1; rounded up to pages
+ * @handle: out
+ * @pad:    must be 0
+ * @offset: out: for mmap(MAP_SHARED) of the device; @length rounded up to pages can be mapped
+ *
+ * The memory is zeroed. -ENOSPC: above the open file's buffer_limit.
+ * mmap() fails with -EINVAL past the end, for a private mapping or an unknown
+ * offset. Data written through a mapping before SUBMIT is seen by the run;
+ * the run's output is seen when WAIT has reported it.
+ */
+struct fqaccel_buffer_create {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 length;
+	__u32 handle;
+	__u32 pad;
+	__aligned_u64 offset;
+};
+
+/**
+ * struct fqaccel_model_load - ioctl(FQACCEL_IOC_MODEL_LOAD): load an image
+ * @size:         sizeof(struct fqaccel_model_load)
+ * @flags:        must be 0
+ * @image:        user address of a .fqz image; copied, may be freed after the call
+ * @length:       its bytes, 1 to 2^32 - 1
+ * @handle:       out
+ * @layers:       out: layers of the network
+ * @classes:      out: its classes, or 0
+ * @pad:          must be 0
+ * @weights:      out: its weights
+ * @input_bytes:  out: of one picture, all layers
+ * @output_bytes: out: likewise
+ * @image_bytes:  out: card memory that the image takes
+ * @arena_bytes:  out: card memory that one run takes
+ * @cycles:       out: of the card for one picture, all layers
+ * @card_status:  out: FQA_SC_* of CARD.md section 7, 0 if the card was not asked
+ * @reason:       out: FORMAT.md section 10, for -EBADMSG
+ * @layer:        out: where, or 0xffffffff
+ * @offset:       out: byte of the image, for -EBADMSG
+ * @needed:       out: card memory needed, for -EFBIG, -ENOSPC and -EDQUOT
+ *
+ * The card checks the image. Written back on failure too, for the last five
+ * fields. Blocks (killable) while the card loads.
+ *
+ *   -EBADMSG  the card refuses the image: @reason, @layer, @offset
+ *   -EFBIG    image and arena are larger than card memory
+ *   -ENOSPC   they do not fit now, or no image slot is free, or buffer_limit is reached
+ *   -EDQUOT   they do not fit this open file's memory_quota
+ *   -EIO      the card failed in another way: @card_status
+ */
+struct fqaccel_model_load {
+	__u32 size;
+	__u32 flags;
+	__aligned_u64 image;
+	__aligned_u64 length;
+	__u32 handle;
+	__u32 layers;
+	__u32 classes;
+	__u32 pad;
+	__aligned_u64 weights;
+	__aligned_u64 input_bytes;
+	__aligned_u64 output_bytes;
+	__aligned_u64 image_bytes;
+	__aligned_u64 arena_bytes;
+	__aligned_u64 cycles;
+	__u32 card_status;
+	__u32 reason;
+	__u32 layer;
+	__u32 offset;
+	__aligned_u64 needed;
+};
+
+/**
+ * struct fqaccel_queue_create - ioctl(FQACCEL_IOC_QUEUE_CREATE): a queue of runs
+ * @size:     sizeof(struct fqaccel_queue_create)
+ * @flags:    must be 0
+ * @depth:    unfinished runs that it holds, 1 to max_depth; 0: 256
+ * @priority: must be 0
+ * @handle:   out
+ * @pad:      must be 0
+ *
+ * -ENOSPC: the open file has max_queues already.
+ */
+struct fqaccel_queue_create {
+	__u32 size;
+	__u32 flags;
+	__u32 depth;
+	__u32 priority;
+	__u32 handle;
+	__u32 pad;
+};
+
+/**
+ * struct fqaccel_run - one run, an element of SUBMIT's array
+ * @model:       handle
+ * @first_layer: of the range; 0 and @layer_count 0: the whole network
+ * @layer_count: layers to run
+ * @batch:       pictures, 1 to max_batch
+ * @in_buffer:   handle of a buffer that the card reads
+ * @out_buffer:  handle of a buffer that the card writes
+ * @in_offset:   bytes into it
+ * @in_length:   bytes; for a whole network input_bytes * batch
+ * @out_offset:  bytes into the output buffer
+ * @out_length:  bytes; for a whole network output_bytes * batch
+ * @flags:       must be 0
+ * @pad:         must be 0
+ *
+ * Inputs and outputs are laid out as FORMAT.md section 9 says.
+ */
+struct fqaccel_run {
+	__u32 model;
+	__u32 first_layer;
+	__u32 layer_count;
+	__u32 batch;
+	__u32 in_buffer;
+	__u32 out_buffer;
+	__aligned_u64 in_offset;
+	__aligned_u64 in_length;
+	__aligned_u64 out_offset;
+	__aligned_u64 out_length;
+	__u32 flags;
+	__u32 pad;
+};
+
+#define FQACCEL_SUBMIT_NONBLOCK	0x1	/* -EAGAIN instead of waiting for room in the queue */
+
+/**
+ * struct fqaccel_submit - ioctl(FQACCEL_IOC_SUBMIT): queue runs
+ * @size:     sizeof(struct fqaccel_submit)
+ * @flags:    FQACCEL_SUBMIT_NONBLOCK
+ * @queue:    handle
+ * @count:    elements of @runs, 1 to max_runs
+ * @runs:     user address of an array
+ * @run_size: sizeof(struct fqaccel_run) as the caller knows it: the array's stride
+ * @accepted: out: runs accepted, from the first on; written also on an error
+ * @sequence: out: sequence number of the last accepted run
+ *
+ * Runs of a queue get the sequence numbers 1, 2, ... and are started in that
+ * order. All of @runs are checked before the first is accepted. If @accepted is
+ * above 0 the call returns 0. Blocks (interruptible) while the queue is full.
+ *
+ *   -EINVAL   a range of layers, batch or length is wrong, a range is past its buffer's end,
+ *             or input and output overlap
+ *   -EACCES   a buffer has not the direction that the run needs
+ *   -EAGAIN   the queue is full, with FQACCEL_SUBMIT_NONBLOCK
+ *   -ECANCELED  the queue was destroyed while it waited
+ */
+struct fqaccel_submit {
+	__u32 size;
+	__u32 flags;
+	__u32 queue;
+	__u32 count;
+	__aligned_u64 runs;
+	__u32 run_size;
+	__u32 accepted;
+	__aligned_u64 sequence;
+};
+
+#define FQACCEL_WAIT_ARM	0x1	/* do not wait: make poll() report this run, see below */
+
+/**
+ * struct fqaccel_wait - ioctl(FQACCEL_IOC_WAIT): wait for a run
+ * @size:        sizeof(struct fqaccel_wait)
+ * @flags:       FQACCEL_WAIT_ARM
+ * @queue:       handle
+ * @status:      out: the run's own result: 0 or a negative errno, see below
+ * @sequence:    of the run to wait for; -EINVAL if it was never given out
+ * @deadline_ns: absolute time of CLOCK_MONOTONIC; 0: do not wait, negative: for ever
+ * @completed:   out: all runs up to this one are finished; also on -ETIME
+ * @cycles:      out: of the card
+ * @card_status: out: FQA_SC_* of CARD.md section 7
+ * @layer:       out: where it failed, or 0xffffffff
+ * @offset:      out: where it failed
+ * @pad:         must be 0
+ *
+ * Returns 0 when that run is finished, whatever its status. A completion is
+ * observed, not consumed: any number of threads may wait for the same
+ * run. Results of the last 4 * depth runs of a queue are kept (-ENODATA for older ones, which are
+ * finished). Blocks (interruptible).
+ *
+ *   -ETIME      the deadline passed
+ *   -ECANCELED  the queue was destroyed
+ *
+ * @status: -EFAULT a DMA fault, -EINVAL the card refused the run's range or
+ * lengths, -ECANCELED it was dropped before it started, -EIO any other
+ * card status, -ENODEV the card went away.
+ *
+ * poll(): POLLIN while a queue whose last WAIT with FQACCEL_WAIT_ARM named run s has
+ * finished run s and all before it; arming with sequence 0 disarms; POLLERR | POLLHUP when the card is gone.
+ */
+struct fqaccel_wait {
+	__u32 size;
+	__u32 flags;
+	__u32 queue;
+	__s32 status;
+	__aligned_u64 sequence;
+	__s64 deadline_ns;
+	__aligned_u64 completed;
+	__aligned_u64 cycles;
+	__u32 card_status;
+	__u32 layer;
+	__u32 offset;
+	__u32 pad;
+};
+
+#endif
