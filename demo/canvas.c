@@ -2,9 +2,9 @@
 /* The canvas of the demonstration pictures: shapes, gradients, noise and the PPM writer. */
 #include "canvas.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define ROUNDINGS 4	/* each one doubles the corners of a curve */
@@ -102,13 +102,14 @@ void canvas_polygon(struct canvas *canvas, const struct point *points, int count
 	fill(canvas, points, count, paint);
 }
 
-/* Chaikin's corner cutting: each edge keeps its middle half, which tends to a quadratic B-spline. */
+/* Chaikin's corner cutting: each edge keeps its middle half; in the limit a quadratic B-spline. */
 void canvas_curve(struct canvas *canvas, const struct point *points, int count,
 		  struct paint paint)
 {
 	struct point now[CANVAS_POINTS << ROUNDINGS], next[CANVAS_POINTS << ROUNDINGS];
 	int i, round;
 
+	assert(count <= CANVAS_POINTS);
 	memcpy(now, points, count * sizeof(now[0]));
 	for (round = 0; round < ROUNDINGS; round++) {
 		for (i = 0; i < count; i++) {
@@ -137,11 +138,12 @@ void canvas_box(struct canvas *canvas, int x, int y, int width, int height, stru
 void canvas_ellipse(struct canvas *canvas, struct point center, int rx, int ry,
 		    struct paint paint)
 {
+	int64_t rx2 = rx * rx, ry2 = ry * ry;
 	int x, y;
 
 	for (y = -ry; y <= ry; y++)
 		for (x = -rx; x <= rx; x++)
-			if (x * x * ry * ry + y * y * rx * rx <= rx * rx * ry * ry)
+			if (x * x * ry2 + y * y * rx2 <= rx2 * ry2)
 				put(canvas, center.x + x, center.y + y, paint_at(paint, y, -ry, ry),
 				    paint.opacity);
 }

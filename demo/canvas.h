@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small canvas for the demonstration pictures. All of its arithmetic is on integers, so that the same
- * program draws the same bytes with every compiler and on every machine.
+ * A small canvas for the demonstration pictures. All of its arithmetic is on integers, so that it
+ * draws the same bytes with every compiler and on every machine.
  *
- * A picture has CANVAS_PIXELS x CANVAS_PIXELS pixels. Shapes are drawn on a grid that is CANVAS_SUPER times
- * finer, with the origin at the top left; pixels are the means of CANVAS_SUPER x CANVAS_SUPER grid points.
+ * A picture has CANVAS_PIXELS x CANVAS_PIXELS pixels. Shapes are drawn on a grid that is
+ * CANVAS_SUPER times finer, with the origin at the top left; a pixel is the mean of its
+ * CANVAS_SUPER x CANVAS_SUPER grid points.
  */
 #ifndef DEMO_CANVAS_H
 #define DEMO_CANVAS_H
@@ -14,7 +15,7 @@
 #define CANVAS_PIXELS	96
 #define CANVAS_SUPER	4
 #define CANVAS_SIZE	(CANVAS_PIXELS * CANVAS_SUPER)
-#define CANVAS_POINTS	32	/* most corners of one shape */
+#define CANVAS_POINTS	32	/* most corners of one curve */
 
 struct color {
 	uint8_t r, g, b;
@@ -24,7 +25,7 @@ struct point {
 	int x, y;
 };
 
-/* A shape's color runs from @top at its highest point to @bottom at its lowest; @opacity is out of 256. */
+/* Colors run from @top at a shape's highest point to @bottom at its lowest; @opacity of 256. */
 struct paint {
 	struct color top, bottom;
 	int opacity;
@@ -37,11 +38,11 @@ struct canvas {
 /* Fill the rows from @y0 up to, not including, @y1 with a vertical gradient. */
 void canvas_fill(struct canvas *canvas, int y0, int y1, struct color top, struct color bottom);
 
-/* Fill a polygon of @count corners (at most CANVAS_POINTS), even-odd. */
+/* Fill a polygon of @count corners, even-odd. */
 void canvas_polygon(struct canvas *canvas, const struct point *points, int count,
 		    struct paint paint);
 
-/* Like canvas_polygon, with the corners rounded off to a smooth closed curve. */
+/* Like canvas_polygon, with at most CANVAS_POINTS corners, rounded off to a smooth closed curve. */
 void canvas_curve(struct canvas *canvas, const struct point *points, int count,
 		  struct paint paint);
 
@@ -52,7 +53,7 @@ void canvas_box(struct canvas *canvas, int x, int y, int width, int height, stru
 void canvas_ellipse(struct canvas *canvas, struct point center, int rx, int ry,
 		    struct paint paint);
 
-/* A cloud: an ellipse of one color whose opacity falls from @opacity (out of 256) in the middle to 0. */
+/* An ellipse of one color whose opacity falls from @opacity (out of 256) in the middle to 0. */
 void canvas_cloud(struct canvas *canvas, struct point center, int rx, int ry,
 		  struct color color, int opacity);
 
@@ -61,8 +62,8 @@ void canvas_limb(struct canvas *canvas, struct point a, int ra, struct point b, 
 		 struct paint paint);
 
 /*
- * Make the rows from @y0 up to @y1 lighter and darker by up to @amplitude: smooth noise with one random
- * value for each cell of @cell_x x @cell_y grid points.
+ * Make the rows from @y0 up to, not including, @y1 lighter and darker by up to @amplitude: smooth
+ * noise with one random value for each cell of @cell_x x @cell_y grid points.
  */
 void canvas_texture(struct canvas *canvas, int y0, int y1, int cell_x, int cell_y,
 		    int amplitude, uint32_t seed);
@@ -71,8 +72,8 @@ void canvas_texture(struct canvas *canvas, int y0, int y1, int cell_x, int cell_
 void canvas_blur(struct canvas *canvas, int radius);
 
 /*
- * Write the picture as a binary PPM, with film grain of up to @grain levels in each pixel. The file is
- * written beside @path and renamed. Returns 0 or a negative errno.
+ * Write the picture as a binary PPM, with film grain of up to @grain levels in each pixel. The file
+ * is written beside @path and renamed. Returns 0 or a negative errno.
  */
 int canvas_write(const struct canvas *canvas, const char *path, int grain);
 

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The program that draws the sample pictures. `make demo-pictures` draws them anew.
+
+DEMO_SOURCES := demo/draw.c demo/canvas.c
+
+$(O)/demo-draw: $(DEMO_SOURCES:%.c=$(O)/obj/%.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+# For the tests: the same program from the sanitizer tree.
+$(O)/san/demo-draw: $(DEMO_SOURCES:%.c=$(O)/san/%.o)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=address,undefined -o $@ $^
+
+.PHONY: demo-pictures
+demo-pictures: $(O)/demo-draw
+	$(O)/demo-draw demo
+
+PROGRAMS += $(O)/demo-draw $(O)/san/demo-draw
+TESTS += tests/unit/demo.t

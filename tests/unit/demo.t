@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The sample pictures: demo-draw, plain and with sanitizers, draws the committed files byte for byte, and
+# says so when it cannot.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=${O:-build}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+count=0
+
+# result STATUS WHAT: one test, passed if STATUS is 0
+result() {
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $count - $2"
+	else
+		echo "not ok $count - $2"
+	fi
+}
+
+for program in "$build/demo-draw" "$build/san/demo-draw"; do
+	out=$tmp/$(echo "$program" | tr / _)
+	mkdir "$out"
+	"$program" "$out"
+	result $? "$program draws"
+	for name in $( (ls "$out"; cd demo && ls ./*.ppm) | sed 's,^\./,,' | sort -u); do
+		cmp "$out/$name" "demo/$name"
+		result $? "$program: $name is the committed one"
+	done
+
+	"$program" >"$tmp/log" 2>&1
+	[ $? -eq 2 ] && grep -q '^usage:' "$tmp/log"
+	result $? "$program without a folder: usage, exit status 2"
+
+	"$program" "$tmp/absent" >"$tmp/log" 2>&1
+	[ $? -eq 1 ] && grep -q "$tmp/absent/.*No such file" "$tmp/log"
+	result $? "$program into an absent folder: exit status 1 and the path"
+
+	rm -rf "$out"/*
+	mkdir "$out/ship.ppm"
+	"$program" "$out" >"$tmp/log" 2>&1
+	[ $? -eq 1 ] && grep -q 'ship.ppm' "$tmp/log" && [ ! -e "$out/ship.ppm.tmp" ]
+	result $? "$program where a file cannot be renamed: exit status 1, nothing left behind"
+done
+
+for picture in demo/*.ppm; do
+	grep -qx "$(basename "$picture" .ppm)" demo/cifar10.classes
+	result $? "$picture bears the name of a class"
+done
+echo "1..$count"
