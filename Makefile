@@ -54,8 +54,8 @@ $(O)/san/%.o: %.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -MMD -MP -c -o $@ $<
 
-# Other flags, other objects.
-FLAGS = $(CC) $(filter-out -Werror,$(BASE_CFLAGS)) $(CFLAGS) $(SAN_CFLAGS)
+# Other flags, other objects. Expanded here, since target-specific flags reach prerequisites.
+FLAGS := $(CC) $(filter-out -Werror,$(BASE_CFLAGS)) $(CFLAGS) $(SAN_CFLAGS)
 $(O)/flags: always
 	@mkdir -p $(@D)
 	@printf '%s\n' '$(subst ','\'',$(FLAGS))' | cmp -s - $@ || \
