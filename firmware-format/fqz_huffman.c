@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: MIT
+/* Canonical Huffman codes of at most 15 bits: FORMAT.md section 6.3. */
+#include "fqz_private.h"
+
+/*
+ * Code lengths by package-merge (Larmore and Hirschberg): optimal among the
+ * codes of at most FQZ_MAX_CODE bits. A package's cost is its symbols' counts;
+ * uses[] says how often it holds each, which in the end is the code's length.
+ */
+struct package {
+	uint64_t cost;
+	uint8_t uses[FQZ_MAX_ALPHABET];
+};
+
+struct package_list {
+	struct package items[2 * FQZ_MAX_ALPHABET];
+	uint32_t count;
+};
+
+/* The symbols that occur, in order of count, then of symbol. */
+static void list_symbols(struct package_list *list, const uint64_t *counts, uint32_t alphabet)
+{
+	uint32_t symbol, at;
+
+	list->count = 0;
+	for (symbol = 0; symbol < alphabet; symbol++) {
+		if (!counts[symbol])
+			continue;
+		at = list->count++;
+		for (; at && list->items[at - 1].cost > counts[symbol]; at--)
+			list->items[at] = list->items[at - 1];
+		memset(&list->items[at], 0, sizeof(list->items[at]));
+		list->items[at].cost = counts[symbol];
+		list->items[at].uses[symbol] = 1;
+	}
+}
+
+static void add_uses(struct package *to, const struct package *from)
+{
+	uint32_t i;
+
+	to->cost += from->cost;
+	for (i = 0; i < FQZ_MAX_ALPHABET; i++)
+		to->uses[i] += from->uses[i];
+}
+
+/* Pairs up what a level holds, and merges the pairs with the symbols anew. */
+static void merge_level(struct package_list *level, const struct package_list *symbols)
+{
+	static const struct package none;
+	struct package_list out = { .count = 0 };
+	uint32_t pairs = level->count / 2, i = 0, k = 0;
+	struct package pair = none;
+
+	while (i < pairs || k < symbols->count) {
+		if (i < pairs) {
+			pair = level->items[2 * i];
+			add_uses(&pair, &level->items[2 * i + 1]);
+		}
+		if (k < symbols->count && (i == pairs || symbols->items[k].cost <= pair.cost))
+			out.items[out.count++] = symbols->items[k++];
+		else
+			out.items[out.count++] = pair, i++;
+	}
+	*level = out;
+}
+
+static void find_lengths(uint8_t *lengths, const uint64_t *counts, uint32_t alphabet)
+{
+	struct package_list symbols, level;
+	struct package sum;
+	uint32_t i;
+
+	memset(lengths, 0, FQZ_MAX_ALPHABET);
+	list_symbols(&symbols, counts, alphabet);
+	if (symbols.count == 1) {
+		memcpy(lengths, symbols.items[0].uses, FQZ_MAX_ALPHABET);
+		return;
+	}
+	level = symbols;
+	for (i = 1; i < FQZ_MAX_CODE; i++)
+		merge_level(&level, &symbols);
+	memset(&sum, 0, sizeof(sum));
+	for (i = 0; symbols.count && i < 2 * symbols.count - 2; i++)
+		add_uses(&sum, &level.items[i]);
+	memcpy(lengths, sum.uses, FQZ_MAX_ALPHABET);
+}
+
+void fqz_encoder_init(struct fqz_encoder *e, const uint64_t *counts, uint32_t alphabet)
+{
+	uint32_t length, symbol, code = 0;
+
+	find_lengths(e->lengths, counts, alphabet);
+	memset(e->codes, 0, sizeof(e->codes));
+	for (length = 1; length <= FQZ_MAX_CODE; length++) {
+		code <<= 1;
+		for (symbol = 0; symbol < alphabet; symbol++)
+			if (e->lengths[symbol] == length)
+				e->codes[symbol] = (uint16_t)code++;
+	}
+}
+
+uint64_t fqz_encoder_size(const struct fqz_encoder *e, const uint8_t *symbols, size_t count)
+{
+	uint64_t bits = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		bits += e->lengths[symbols[i]];
+	return (bits + 7) / 8;
+}
+
+void fqz_encoder_run(const struct fqz_encoder *e, const uint8_t *symbols, size_t count,
+		     uint8_t *out)
+{
+	uint64_t bits = 0;
+	uint32_t held = 0;
+	size_t i;
+
+	for (i = 0; i < count; i++) {
+		bits = bits << e->lengths[symbols[i]] | e->codes[symbols[i]];
+		held += e->lengths[symbols[i]];
+		while (held >= 8) {
+			held -= 8;
+			*out++ = (uint8_t)(bits >> held);
+		}
+	}
+	if (held)
+		*out = (uint8_t)(bits << (8 - held));
+}
+
+static bool is_complete(const uint8_t *count)
+{
+	uint32_t length, used = 0, symbols = 0;
+
+	for (length = 1; length <= FQZ_MAX_CODE; length++) {
+		used += (uint32_t)count[length] << (FQZ_MAX_CODE - length);
+		symbols += count[length];
+	}
+	return used == 1u << FQZ_MAX_CODE || (symbols == 1 && count[1] == 1);
+}
+
+/* The symbol that the next 15 bits begin with; its length, 0 where there is none. */
+static uint32_t next_symbol(const struct fqz_decoder *d, uint32_t bits, uint8_t *symbol)
+{
+	uint32_t length, code;
+
+	for (length = 1; length <= FQZ_MAX_CODE; length++) {
+		code = (bits >> (FQZ_MAX_CODE - length)) - d->first[length];
+		/* Below first[length] the difference wraps to a large number. */
+		if (code < d->count[length]) {
+			*symbol = d->sorted[d->index[length] + code];
+			return length;
+		}
+	}
+	return 0;
+}
+
+static void fill_lookup(struct fqz_decoder *d)
+{
+	uint32_t i;
+
+	for (i = 0; i < 1u << FQZ_LOOKUP_BITS; i++) {
+		struct fqz_lookup *entry = &d->lookup[i];
+		uint32_t length;
+
+		memset(entry, 0, sizeof(*entry));
+		while (entry->count < FQZ_LOOKUP_SYMBOLS) {
+			uint32_t left = i << entry->bits & ((1u << FQZ_LOOKUP_BITS) - 1);
+
+			length = next_symbol(d, left << (FQZ_MAX_CODE - FQZ_LOOKUP_BITS),
+					     &entry->symbols[entry->count]);
+			if (!length || entry->bits + length > FQZ_LOOKUP_BITS)
+				break;
+			entry->bits = (uint8_t)(entry->bits + length);
+			entry->count++;
+		}
+	}
+}
+
+bool fqz_decoder_init(struct fqz_decoder *d, const uint8_t *lengths, uint32_t alphabet)
+{
+	uint32_t length, symbol, code = 0, n = 0;
+
+	memset(d, 0, offsetof(struct fqz_decoder, lookup));
+	for (symbol = 0; symbol < alphabet; symbol++)
+		if (lengths[symbol])
+			d->count[lengths[symbol]]++;
+	if (!is_complete(d->count))
+		return false;
+	for (length = 1; length <= FQZ_MAX_CODE; length++) {
+		code <<= 1;
+		d->first[length] = (uint16_t)code;
+		d->index[length] = (uint8_t)n;
+		for (symbol = 0; symbol < alphabet; symbol++)
+			if (lengths[symbol] == length)
+				d->sorted[n++] = (uint8_t)symbol;
+		code += d->count[length];
+	}
+	fill_lookup(d);
+	return true;
+}
+
+static uint64_t load_be64(const uint8_t *p)
+{
+	uint64_t v = 0;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+/* 15 bits from bit pos on, zeros after the end. */
+static uint32_t peek(const uint8_t *in, size_t size, uint64_t pos)
+{
+	size_t at = (size_t)(pos >> 3);
+	uint32_t v = 0, i;
+
+	for (i = 0; i < 3; i++)
+		v = v << 8 | (at + i < size ? in[at + i] : 0u);
+	return v >> (24 - FQZ_MAX_CODE - (pos & 7)) & ((1u << FQZ_MAX_CODE) - 1);
+}
+
+/*
+ * As long as eight bytes can be loaded and three lookups cannot write past the
+ * end of out[]. Three codes of 15 bits fit the 57 bits that a load gives.
+ */
+static size_t run_fast(const struct fqz_decoder *d, const uint8_t *in, size_t size,
+		       uint8_t *out, size_t count, uint64_t *pos)
+{
+	const struct fqz_lookup *entry;
+	size_t n = 0;
+	unsigned int i;
+
+	while (n + 3 * FQZ_LOOKUP_SYMBOLS <= count && (*pos >> 3) + 8 <= size) {
+		uint64_t bits = load_be64(in + (*pos >> 3)) << (*pos & 7);
+
+		for (i = 0; i < 3; i++) {
+			uint32_t length;
+
+			entry = &d->lookup[bits >> (64 - FQZ_LOOKUP_BITS)];
+			if (entry->count) {
+				memcpy(out + n, entry->symbols, FQZ_LOOKUP_SYMBOLS);
+				n += entry->count;
+				length = entry->bits;
+			} else {
+				length = next_symbol(d, (uint32_t)(bits >> (64 - FQZ_MAX_CODE)),
+						     out + n);
+				if (!length)
+					return n;
+				n++;
+			}
+			bits <<= length;
+			*pos += length;
+		}
+	}
+	return n;
+}
+
+/*
+ * Decodes a segment of count symbols. On a refusal *where is the byte at fault:
+ * the segment's size where it ends early.
+ */
+enum fqz_segment_result fqz_decoder_run(const struct fqz_decoder *d, const uint8_t *in,
+					size_t size, uint8_t *out, size_t count,
+					size_t *where)
+{
+	uint64_t pos = 0, end = 8 * (uint64_t)size;
+	uint32_t length, rest;
+	size_t n;
+
+	n = run_fast(d, in, size, out, count, &pos);
+	for (; n < count; n++) {
+		length = next_symbol(d, peek(in, size, pos), out + n);
+		*where = (size_t)(pos >> 3);
+		if (!length && pos < end)
+			return FQZ_SEGMENT_NO_CODE;
+		*where = size;
+		if (!length || pos + length > end)
+			return FQZ_SEGMENT_EARLY;
+		pos += length;
+	}
+	*where = (size_t)((pos + 7) >> 3);
+	if (*where < size)
+		return FQZ_SEGMENT_BYTES;
+	rest = (uint32_t)(end - pos);
+	*where = size - 1;
+	if (rest && in[size - 1] & ((1u << rest) - 1))
+		return FQZ_SEGMENT_BITS;
+	return FQZ_SEGMENT_OK;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+/* Questions about an image that was opened. */
+#include "fqz_private.h"
+
+bool fqz_layer_has_weights(const struct fqz_layer *l)
+{
+	return l->kind == FQZ_CONV || l->kind == FQZ_FC;
+}
+
+bool fqz_layer_has_channels(const struct fqz_layer *l)
+{
+	return l->kind == FQZ_AFFINE || fqz_layer_has_weights(l);
+}
+
+uint32_t fqz_tensor_elements(const struct fqz_tensor *t)
+{
+	return t->c * t->h * t->w;
+}
+
+uint32_t fqz_tensor_bytes(const struct fqz_tensor *t)
+{
+	return fqz_tensor_elements(t) * (t->type == FQZ_S32 ? 4 : 1);
+}
+
+uint32_t fqz_image_live(const struct fqz_image *img, uint32_t layer, uint32_t *ids,
+			uint64_t *bytes)
+{
+	uint32_t count = 0, i;
+	uint64_t sum = 0;
+
+	for (i = 0; i < img->tensor_count && i <= layer; i++) {
+		if (img->tensors[i].last_layer < layer)
+			continue;
+		if (ids)
+			ids[count] = i;
+		count++;
+		sum += fqz_tensor_bytes(&img->tensors[i]);
+	}
+	if (bytes)
+		*bytes = sum;
+	return count;
+}
+
+const char *fqz_image_meta(const struct fqz_image *img, const char *key)
+{
+	uint32_t i;
+
+	for (i = 0; i < img->meta_count; i++)
+		if (!strcmp(img->meta[i].key, key))
+			return img->meta[i].value;
+	return NULL;
+}
