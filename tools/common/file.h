@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Whole files: read within a limit, written so that nobody sees half of one. */
+#ifndef TOOLS_FILE_H
+#define TOOLS_FILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/**
+ * file_read() - read a regular file into memory
+ * @path:  file
+ * @limit: bytes that it may have
+ * @data:  malloc()ed, with a zero byte after the end; the caller frees it
+ * @len:   its bytes
+ * @err:   one line that begins with @path
+ *
+ * Return: 0, -EFBIG above @limit, -EINVAL where it is not a regular file, or
+ * what the system said.
+ */
+int file_read(const char *path, size_t limit, void **data, size_t *len,
+	      char *err, size_t errlen);
+
+/*
+ * A file being written: bytes go to a temporary in the same folder, which takes the
+ * name only when everything is there.
+ */
+struct file_writer;
+
+/** file_create() - begin; @path keeps its old contents until file_commit(). */
+int file_create(const char *path, struct file_writer **out, char *err, size_t errlen);
+
+/** file_append() - add bytes. */
+int file_append(struct file_writer *w, const void *data, size_t len, char *err, size_t errlen);
+
+/** file_commit() - flush, rename, free the writer (on failure too: nothing is left behind). */
+int file_commit(struct file_writer *w, char *err, size_t errlen);
+
+/** file_abandon() - remove the temporary and free the writer; NULL is allowed. */
+void file_abandon(struct file_writer *w);
+
+/** file_write() - the three in one. */
+int file_write(const char *path, const void *data, size_t len, char *err, size_t errlen);
+
+#endif
