@@ -35,7 +35,7 @@ set -- --target-list=x86_64-softmmu --enable-system --without-default-features \
 	--enable-tcg --enable-kvm --enable-fdt --enable-virtfs --enable-attr \
 	--enable-cap-ng --enable-trace-backends=log \
 	--firmwarepath=/usr/share/qemu:/usr/share/seabios \
-	--python=/usr/bin/python3 --ninja=/usr/bin/ninja '--cc=ccache gcc'
+	'--cc=ccache gcc'
 
 glue=$top/qemu-device/qemu
 key=$({ echo "$version $*"; cat "$glue/devices.mak"; } | sha256sum | cut -c1-12)
@@ -114,6 +114,8 @@ sync_source()
 	rm "$dst/meson.build.new"
 }
 
+# Debian's meson goes with Debian's python3, whatever else is on the PATH.
+export PATH="/usr/bin:/bin:$PATH"
 export CCACHE_DIR="$cache/ccache"
 if [ ! -d "$base" ]; then
 	rm -rf "$base.tmp"

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: MIT
+#
+# The guest with the card: make vm, make vm RUN='command ...', make vm-shell.
+
+# The tools that a guest runs; fqaccel-compress has no business with a card.
+VM_PROGRAMS := $(filter-out $(O)/fqaccel-compress,$(filter $(O)/fqaccel-%,$(PROGRAMS)))
+
+# Taken as it was written on the command line: dollars belong to the guest's shell.
+vm: export FQACCEL_RUN = $(value RUN)
+
+.PHONY: vm
+vm: vm-ready
+	@if [ -n "$$FQACCEL_RUN" ]; then \
+		scripts/vm-run.sh "$$FQACCEL_RUN"; \
+	else \
+		scripts/vm-demo.sh $(SAMPLE) demo/ship.ppm; \
+	fi
+
+.PHONY: vm-shell
+vm-shell: vm-ready
+	@scripts/vm-run.sh --shell
+
+.PHONY: qemu
+qemu:
+	@scripts/deps.sh vm
+	@scripts/qemu-build.sh
+
+.PHONY: guest
+guest:
+	@scripts/deps.sh vm
+	@scripts/guest-build.sh
+
+# A sub-make, so that packages are there before their headers are looked for.
+.PHONY: vm-ready
+vm-ready:
+	@scripts/deps.sh run vm
+	@+$(MAKE) -s -j$(JOBS) qemu guest $(VM_PROGRAMS)
