@@ -7,8 +7,8 @@
  * struct fqz_image is read-only once opened and may be shared by threads.
  *
  * Functions that can fail return 0 or a negative errno (-EBADMSG: the image is
- * refused, -ENOMEM, -EINVAL: the caller's argument) and fill *err, which may be
- * NULL.
+ * refused, -ENOMEM, -EINVAL: the caller's argument) and then fill *err, which may
+ * be NULL. With -EINVAL the reason is FQZ_OK, and what says which argument.
  */
 #ifndef FQZ_H
 #define FQZ_H
@@ -118,7 +118,7 @@ struct fqz_layer {
 	uint32_t stream_size;
 	uint64_t stream_offset;			/* of the stream, in the image */
 	const uint8_t *symbols;			/* writer: outputs * inputs_per_output symbols */
-	const char *name;			/* NULL, or zero-terminated */
+	const char *name;			/* NULL where it has none */
 };
 
 struct fqz_meta {
@@ -219,7 +219,8 @@ const char *fqz_image_meta(const struct fqz_image *img, const char *key);
 /**
  * fqz_image_write() - write an image
  * @img:  the network; layers' symbols are encoded (segments of 2^16 symbols).
- *        Derived fields (bound, outputs, ...) are not read.
+ *        Derived fields (bound, outputs, ...), and members that a layer's kind
+ *        has no use for, are not read.
  * @data: malloc()ed image, the caller frees it
  * @len:  its bytes
  *

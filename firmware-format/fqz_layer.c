@@ -241,35 +241,41 @@ int fqz_read_layers(struct fqz_reader *r)
 	return 0;
 }
 
+/* Of the fields that the kind uses; what is not used is 0, whatever the member says. */
+static bool is_written(const struct fqz_layer *l, const struct field *f)
+{
+	switch (f->member) {
+	case offsetof(struct fqz_layer, divisor):
+		return l->pool_rule == FQZ_POOL_DIVISOR;
+	case offsetof(struct fqz_layer, mean_neg):
+	case offsetof(struct fqz_layer, mean_pos):
+		return l->mode != FQZ_SHIFT;
+	case offsetof(struct fqz_layer, stream_size):
+		/* Known when the stream is encoded. */
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* Kind, inputs and output are in range: the writer's check_layer(). */
 int fqz_layer_put(const struct fqz_layer *l, uint8_t record[FQZ_LAYER_SIZE], const char **what)
 {
 	uint32_t kind, i;
 	size_t k;
 
 	memset(record, 0, FQZ_LAYER_SIZE);
-	*what = "Kind, Input_Count, Output or an input is out of range";
-	if (l->kind < FQZ_AFFINE || l->kind > FQZ_SUMPOOL || l->input_count > FQZ_MAX_INPUTS ||
-	    l->output > UINT16_MAX)
-		return -EINVAL;
 	kind = 1u << l->kind;
 	record[FQZ_L_KIND] = (uint8_t)l->kind;
 	record[FQZ_L_INPUT_COUNT] = (uint8_t)l->input_count;
 	fqz_put_le16(record + FQZ_L_OUTPUT, (uint16_t)l->output);
-	for (i = 0; i < l->input_count; i++) {
-		if (l->inputs[i] > UINT16_MAX)
-			return -EINVAL;
+	for (i = 0; i < l->input_count; i++)
 		fqz_put_le16(record + FQZ_L_INPUTS + 2 * i, (uint16_t)l->inputs[i]);
-	}
 	for (k = 0; k < FQZ_ARRAY_SIZE(fields); k++) {
 		const struct field *f = &fields[k];
 		int64_t v = member_get(l, f);
 
-		/* Members that a layer has no use for are not read. */
-		if (!(f->used & kind) ||
-		    (f->offset == FQZ_L_DIVISOR && f->width == U32 &&
-		     l->pool_rule != FQZ_POOL_DIVISOR) ||
-		    ((f->offset == FQZ_L_MEAN_NEG || f->offset == FQZ_L_MEAN_POS) &&
-		     l->mode == FQZ_SHIFT) || f->offset == FQZ_L_STREAM_SIZE)
+		if (!(f->used & kind) || !is_written(l, f))
 			continue;
 		*what = f->out_of_range;
 		if (v < f->min || v > f->max)

@@ -19,21 +19,46 @@ static int refuse(const struct writer *w, enum fqz_reason reason, uint32_t layer
 	return fqz_refuse(w->err, reason, layer, 0, what);
 }
 
-/* The image that the caller describes is no image at all, or its fields do not fit. */
+/* Before the caller's arrays are read: their sizes follow from the tensors. */
+static int check_layer(const struct writer *w, uint32_t index)
+{
+	const struct fqz_layer *l = &w->img->layers[index];
+	uint32_t i;
+
+	if (l->kind < FQZ_AFFINE || l->kind > FQZ_SUMPOOL)
+		return refuse(w, FQZ_LAYER, index, "unknown Kind");
+	if (!l->input_count || l->input_count > FQZ_MAX_INPUTS)
+		return refuse(w, FQZ_LAYER, index, "Input_Count is not what the kind takes");
+	if (l->output != index + 1)
+		return refuse(w, FQZ_LAYER, index, "Output is not the layer's own tensor");
+	for (i = 0; i < l->input_count; i++)
+		if (l->inputs[i] > index)
+			return refuse(w, FQZ_LAYER, index,
+				      "an input is not written before it is read");
+	if (fqz_layer_has_channels(l) && (!l->scale || !l->bias || !l->shift))
+		return fqz_invalid(w->err, "a layer has no channel parameters");
+	if (fqz_layer_has_weights(l) && !l->symbols)
+		return fqz_invalid(w->err, "a layer has no symbols");
+	return 0;
+}
+
 static int check_image(const struct writer *w)
 {
 	const struct fqz_image *img = w->img;
 	uint32_t i;
+	int ret;
 
 	if (!img->tensors || !img->layers || !img->layer_count ||
-	    img->tensor_count > FQZ_MAX_TENSORS || img->layer_count >= FQZ_MAX_TENSORS)
-		return refuse(w, FQZ_NETWORK, FQZ_NO_LAYER, "Tensor_Count or Layer_Count");
+	    img->layer_count >= FQZ_MAX_TENSORS || img->tensor_count != img->layer_count + 1)
+		return refuse(w, FQZ_NETWORK, FQZ_NO_LAYER,
+			      "Tensor_Count is above 4096 or not Layer_Count + 1");
 	if (img->class_count && !img->classes)
 		return fqz_invalid(w->err, "class_count without classes");
 	if (img->meta_count && !img->meta)
 		return fqz_invalid(w->err, "meta_count without meta");
 	if (img->color > FQZ_NOT_A_PICTURE || img->resize_shorter > UINT16_MAX)
-		return refuse(w, FQZ_NETWORK, FQZ_NO_LAYER, "Color or Resize_Shorter");
+		return refuse(w, FQZ_NETWORK, FQZ_NO_LAYER,
+			      "unknown Color, or Resize_Shorter is out of range");
 	for (i = 0; i < img->tensor_count; i++) {
 		const struct fqz_tensor *t = &img->tensors[i];
 
@@ -43,17 +68,9 @@ static int check_image(const struct writer *w)
 				      "a tensor's type or size is out of range");
 	}
 	for (i = 0; i < img->layer_count; i++) {
-		const struct fqz_layer *l = &img->layers[i];
-
-		if (l->kind < FQZ_AFFINE || l->kind > FQZ_SUMPOOL)
-			return refuse(w, FQZ_LAYER, i, "unknown Kind");
-		if (!l->input_count || l->input_count > FQZ_MAX_INPUTS ||
-		    l->inputs[0] >= img->tensor_count || l->output >= img->tensor_count)
-			return refuse(w, FQZ_LAYER, i, "Input_Count, an input or Output is wrong");
-		if (fqz_layer_has_channels(l) && (!l->scale || !l->bias || !l->shift))
-			return fqz_invalid(w->err, "a layer has no channel parameters");
-		if (fqz_layer_has_weights(l) && !l->symbols)
-			return fqz_invalid(w->err, "a layer has no symbols");
+		ret = check_layer(w, i);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }

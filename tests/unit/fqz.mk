@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# Tests of libfqz, built with sanitizers.
+
+FQZ_TEST_SRCS := tests/unit/test_fqz_net.c $(FQZ_SRCS)
+
+$(eval $(call unit_test,test_fqz_parts,$(FQZ_TEST_SRCS)))
+$(eval $(call unit_test,test_fqz_roundtrip,$(FQZ_TEST_SRCS)))
