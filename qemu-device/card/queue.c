@@ -277,9 +277,11 @@ bool card_queue_step(struct card *card, struct card_queue *q)
 	if (card->phase != CARD_READY)
 		return false;
 	more = queue_advance(card, q);
-	while (quota-- && card->phase == CARD_READY && queue_may_fetch(q))
+	while (quota-- && card->phase == CARD_READY && queue_may_fetch(q)) {
 		if (!queue_fetch(card, q))
 			break;
+		more = true;	/* what was read can be advanced or posted */
+	}
 	if (card->phase != CARD_READY)
 		return false;
 	return more || queue_may_fetch(q) || queue_may_post(q);
