@@ -4,6 +4,7 @@
  * pair of sockets that are the emulator's standard input and output.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -98,7 +99,7 @@ int qtest_run(const char *device, char *text, size_t len)
 	if (pid == 0) {
 		/* Should it start after all: SIGALRM survives exec and ends it. */
 		alarm(10);
-		qtest_exec(device, pipes[0], pipes[1], pipes[1]);
+		qtest_exec(device, open("/dev/null", O_RDONLY), pipes[1], pipes[1]);
 	}
 	close(pipes[1]);
 	while (have + 1 < len && (n = read(pipes[0], text + have, len - 1 - have)) > 0)
