@@ -138,6 +138,7 @@ cat "$work/err" >&2 &
 children="$children $!"
 copies="$copies $!"
 console=$out/console.log
+rm -f "$console"
 rc=0
 timeout --foreground --kill-after=10 "${FQACCEL_VM_TIMEOUT:-600}" "$qemu" "$@" \
 	-chardev "file,id=out0,path=$work/out" \
@@ -150,9 +151,20 @@ wait $! || rc=$?
 # Ends of file come with QEMU's end; if it never opened them, there is none.
 [ -s "$work/verdict" ] && wait $copies
 
+# The console from where things went wrong, or else its end.
+console_tail()
+{
+	start=$(grep -n -m 1 -E 'Kernel panic|BUG:|WARNING:|Oops' "$console" 2>/dev/null | cut -d: -f1)
+	if [ -n "$start" ]; then
+		tail -n "+$start" "$console" | head -n 80
+	elif [ -e "$console" ]; then
+		tail -n 40 "$console"
+	fi
+}
+
 cat "$work/qemu.log" >&2
 if [ "$(tail -n 1 "$work/verdict" 2>/dev/null)" != end ]; then
-	tail -n 40 "$console" >&2 2>/dev/null || :
+	console_tail >&2
 	[ $rc -ne 124 ] || die "no verdict within ${FQACCEL_VM_TIMEOUT:-600} s; the console is in $console"
 	die "the guest died without a verdict (qemu's status $rc); the console is in $console"
 fi
