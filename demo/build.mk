@@ -8,11 +8,12 @@ $(O)/demo-draw: $(DEMO_SOURCES:%.c=$(O)/obj/%.o)
 
 # For the tests: the same program from the sanitizer tree.
 $(O)/san/demo-draw: $(DEMO_SOURCES:%.c=$(O)/san/%.o)
-	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=address,undefined -o $@ $^
+	$(CC) $(SAN_LDFLAGS) -o $@ $^
 
 .PHONY: demo-pictures
 demo-pictures: $(O)/demo-draw
 	$(O)/demo-draw demo
 
-PROGRAMS += $(O)/demo-draw $(O)/san/demo-draw
+PROGRAMS += $(O)/demo-draw
 TESTS += tests/unit/demo.t
+TEST_DEPS += $(O)/san/demo-draw

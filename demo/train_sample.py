@@ -6,7 +6,7 @@
     /usr/bin/python3 demo/train_sample.py CIFAR10_FOLDER -o sample.onnx
 
 CIFAR10_FOLDER holds data_batch_1.bin to data_batch_5.bin of CIFAR-10's binary version. Batches 1 to 4
-are trained on, batch 5 is held out. It takes about 25 minutes on two idle cores. A run that was
+are trained on, batch 5 is held out. It takes about 20 minutes on two cores. A run that was
 interrupted goes on from its checkpoint (OUTPUT.ckpt) when it is started again with --resume.
 
 The input of the exported network is 1 x 3 x 32 x 32: RGB in 0..1, less MEAN, over STD.
