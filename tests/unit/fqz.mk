@@ -3,8 +3,14 @@
 
 FQZ_TEST_SRCS := tests/unit/test_fqz_net.c $(FQZ_SRCS)
 
-$(eval $(call unit_test,test_fqz_parts,$(FQZ_TEST_SRCS)))
-$(eval $(call unit_test,test_fqz_roundtrip,$(FQZ_TEST_SRCS)))
-$(eval $(call unit_test,test_fqz_refuse,$(FQZ_TEST_SRCS)))
-$(eval $(call unit_test,test_fqz_sections,$(FQZ_TEST_SRCS)))
-$(eval $(call unit_test,test_fqz_hostile,$(FQZ_TEST_SRCS)))
+$(foreach t,parts roundtrip refuse sections hostile golden document,\
+	$(eval $(call unit_test,test_fqz_$(t),$(FQZ_TEST_SRCS))))
+
+# The golden files are made anew only for a new version of the format.
+.PHONY: golden-fqz
+golden-fqz: $(O)/tests/make_golden_fqz
+	$< tests/golden/fqz
+
+$(O)/tests/make_golden_fqz: $(patsubst %.c,$(O)/san/%.o,tests/golden/fqz/make_golden.c $(FQZ_TEST_SRCS))
+	@mkdir -p $(@D)
+	$(CC) $(SAN_LDFLAGS) -o $@ $^

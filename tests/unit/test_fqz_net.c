@@ -249,6 +249,50 @@ void net_segments(struct net *n)
 	net_add(n, net_fc(0, FQZ_RECENTRALIZED, 3), FQZ_S32, 20, 1, 1);
 }
 
+void net_pool(struct net *n)
+{
+	struct fqz_layer l = net_layer(FQZ_MAXPOOL, 0);
+
+	l.kernel_h = l.kernel_w = l.stride_h = l.stride_w = 2;
+	net_init(n, 6, 3, 4, 4);
+	net_add(n, l, FQZ_U8, 3, 2, 2);
+}
+
+void net_one_fc(struct net *n)
+{
+	struct fqz_layer l = net_fc(0, FQZ_RECENTRALIZED, 3);
+
+	l.mean_neg = 0;
+	l.mean_pos = 0;
+	net_init(n, 7, 4, 1, 1);
+	net_add(n, l, FQZ_S32, 1, 1, 1);
+}
+
+void net_sum(struct net *n)
+{
+	struct fqz_layer l = net_fc(1, FQZ_RECENTRALIZED, 3);
+
+	l.mean_neg = 0;
+	l.mean_pos = 0;
+	net_init(n, 9, 1, 2900, 2900);
+	net_add(n, net_layer(FQZ_SUMPOOL, 0), FQZ_S32, 1, 1, 1);
+	net_add(n, l, FQZ_S32, 1, 1, 1);
+	/* +2^m+ */
+	*(uint8_t *)n->layers[1].symbols = 4;
+}
+
+void net_widths(struct net *n)
+{
+	enum fqz_mode mode;
+	uint32_t bits, last = 0;
+
+	net_init(n, 10, 4, 3, 3);
+	for (mode = FQZ_SHIFT; mode <= FQZ_RECENTRALIZED; mode++)
+		for (bits = 3; bits <= 8; bits++)
+			last = net_add(n, net_conv(last, 1, 1, 0, mode, bits), FQZ_U8, 4, 3, 3);
+	net_add(n, net_fc(last, FQZ_SHIFT, 5), FQZ_S32, 3, 1, 1);
+}
+
 uint8_t *net_write(const struct net *n, size_t *len)
 {
 	struct fqz_error err;

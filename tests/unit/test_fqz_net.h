@@ -50,6 +50,14 @@ void net_example(struct net *n);
 void net_small(struct net *n);
 /* An FC layer whose stream has several segments. */
 void net_segments(struct net *n);
+/* Only a pool: neither channel parameters nor weights. */
+void net_pool(struct net *n);
+/* One FC layer of one output, on an input of 4 x 1 x 1 that tests enlarge. */
+void net_one_fc(struct net *n);
+/* The largest sum of 8-bit elements, then one weight of +2^m+. */
+void net_sum(struct net *n);
+/* A convolution of each mode and width, and a classifier. */
+void net_widths(struct net *n);
 
 /* The written image, malloc()ed; ends the program where the writer refuses. */
 uint8_t *net_write(const struct net *n, size_t *len);

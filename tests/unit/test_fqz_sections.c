@@ -103,16 +103,6 @@ static void check_missing(void)
 	check(image, len, FQZ_OK, 0, NONE, "no NAMES");
 }
 
-/* Only a pool: neither channel parameters nor weights. */
-static void net_pool(struct net *n)
-{
-	struct fqz_layer l = net_layer(FQZ_MAXPOOL, 0);
-
-	l.kernel_h = l.kernel_w = l.stride_h = l.stride_w = 2;
-	net_init(n, 6, 3, 4, 4);
-	net_add(n, l, FQZ_U8, 3, 2, 2);
-}
-
 static void check_superfluous(void)
 {
 	uint8_t *image;
@@ -223,17 +213,6 @@ static void check_texts(void)
 	free(key);
 }
 
-/* One FC layer: its input's shape is set afterwards. */
-static void net_one_fc(struct net *n)
-{
-	struct fqz_layer l = net_fc(0, FQZ_RECENTRALIZED, 3);
-
-	l.mean_neg = 0;
-	l.mean_pos = 0;
-	net_init(n, 7, 4, 1, 1);
-	net_add(n, l, FQZ_S32, 1, 1, 1);
-}
-
 static void check_limits(void)
 {
 	uint8_t *image;
@@ -278,20 +257,6 @@ static void check_image_limit(void)
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_LIMIT, image_section(image, LAYERS, NULL) + 64, 1,
 	      "layers of more than 2^28 weights together");
-}
-
-/* The largest sum of 8-bit elements, then one weight. */
-static void net_sum(struct net *n)
-{
-	struct fqz_layer l = net_fc(1, FQZ_RECENTRALIZED, 3);
-
-	l.mean_neg = 0;
-	l.mean_pos = 0;
-	net_init(n, 9, 1, 2900, 2900);
-	net_add(n, net_layer(FQZ_SUMPOOL, 0), FQZ_S32, 1, 1, 1);
-	net_add(n, l, FQZ_S32, 1, 1, 1);
-	/* +2^m+ */
-	*(uint8_t *)n->layers[1].symbols = 4;
 }
 
 static void check_overflow(void)
