@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# The guest with the card: make vm, make vm RUN='command ...', make vm-shell.
+# The guest with the card: make vm, make vm RUN='command ...', make vm-shell, and
+# the tests that boot it.
 
 # The tools that a guest runs; fqaccel-compress has no business with a card.
 VM_PROGRAMS := $(filter-out $(O)/fqaccel-compress,$(filter $(O)/fqaccel-%,$(PROGRAMS)))
@@ -35,3 +36,22 @@ guest:
 vm-ready:
 	@scripts/deps.sh run vm
 	@+$(MAKE) -s -j$(JOBS) qemu guest $(VM_PROGRAMS)
+
+# Programs that run in the guest, in this order. Other fragments add theirs with +=; what
+# unplugs the card comes last.
+GUEST_PROGRAMS := $(addprefix $(O)/guest/,compare crowd kill)
+GUEST_TESTS += tests/vm/guest/sample.sh $(GUEST_PROGRAMS) tests/vm/guest/module.sh
+GUEST_TESTS_LAST := tests/vm/guest/unplug.sh
+
+$(GUEST_PROGRAMS): $(O)/guest/%: $(O)/obj/tests/vm/guest/%.o $(O)/obj/tests/vm/guest/guest.o \
+		$(O)/libfqaccel.a
+	@mkdir -p $(@D)
+	$(CC) -pthread $(LDFLAGS) -o $@ $^ -lm
+
+.PHONY: guest-tests
+guest-tests: $(filter $(O)/%,$(GUEST_TESTS)) $(VM_PROGRAMS)
+	@mkdir -p $(O)
+	@printf '%s\n' $(GUEST_TESTS) $(GUEST_TESTS_LAST) >$(O)/guest-tests
+
+TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh
+TEST_DEPS += qemu guest guest-tests

@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Boots one guest, runs in it every program that build/guest-tests lists, and
+# shows their results as one: the driver's ioctls, the card against the soft
+# card, crowds, kills, unloading, unplugging.
+#
+# Usage: tests/vm/test_guest.sh [PROGRAM...]	default: those of build/guest-tests
+# Environment: that of scripts/vm-run.sh
+
+cd "$(dirname "$0")/../.." || exit 1
+
+[ $# -gt 0 ] || set -- $(cat build/guest-tests)
+if [ $# -eq 0 ]; then
+	echo 'Bail out! build/guest-tests names no program; run make check'
+	exit 1
+fi
+
+FQACCEL_OUT=$(mktemp -d)
+export FQACCEL_OUT FQACCEL_MONITOR=1
+trap 'rm -rf "$FQACCEL_OUT"' EXIT
+
+scripts/vm-run.sh "tests/vm/guest-all.sh $*" >"$FQACCEL_OUT/stdout" 2>"$FQACCEL_OUT/stderr"
+vm=$?
+
+# Renumbers one program's results; a plan that is missing or not kept, a status
+# that does not fit, silence: each is a failure of its own.
+results()
+{
+	awk -v name="$1" -v status="$2" -v n="$count" '
+	/^(not )?ok/ {
+		bad = /^not/
+		failed += bad
+		seen++
+		sub(/^(not )?ok *[0-9]* *-? */, "")
+		print (bad ? "not ok " : "ok ") ++n " - " name ": " $0
+		next
+	}
+	/^[0-9]+\.\.[0-9]+/ { sub(/^[0-9]+\.\./, ""); plan = $0 + 0; planned = 1; next }
+	/^Bail out!/ { bail = 1; print "# " name ": " $0; next }
+	/^TAP version/ { next }
+	{ sub(/^# */, ""); print "# " $0 }
+	END {
+		why = ""
+		if (status == "")
+			why = "did not run"
+		else if (bail)
+			why = "gave up"
+		else if (!planned)
+			why = "died without a plan, status " status
+		else if (plan != seen)
+			why = "planned " plan " results and gave " seen + 0
+		else if (status != 0 && !failed)
+			why = "ended with status " status
+		if (why != "")
+			print "not ok " ++n " - " name ": " why
+		print n + 0 >counter
+	}' counter="$FQACCEL_OUT/counter" "$3"
+}
+
+count=0
+number=1
+for program; do
+	out=$FQACCEL_OUT/$number
+	[ -e "$out" ] || : >"$out"
+	results "${program##*/}" "$(cat "$out.status" 2>/dev/null)" "$out"
+	count=$(cat "$FQACCEL_OUT/counter")
+	[ ! -s "$out.err" ] || sed 's/^#* */# /' "$out.err" >&2
+	number=$((number + 1))
+done
+
+count=$((count + 1))
+if [ $vm -eq 0 ]; then
+	echo "ok $count - the guest's kernel has nothing to complain of"
+else
+	sed 's/^/# /' "$FQACCEL_OUT/stderr" >&2
+	echo "not ok $count - the guest ended with status $vm"
+fi
+echo "1..$count"
