@@ -259,12 +259,16 @@ struct fqaccel_run {
  * @sequence: out: sequence number of the last accepted run
  *
  * Runs of a queue get the sequence numbers 1, 2, ... and are started in that
- * order. All of @runs are checked before the first is accepted. If @accepted is
- * above 0 the call returns 0. Blocks (interruptible) while the queue is full.
+ * order; they may run at the same time and finish in another one. So a run that reads
+ * another's output is submitted when that one has finished.
+ *
+ * All of @runs are checked before the first is accepted. If @accepted is above 0 the
+ * call returns 0. Blocks (interruptible) while the queue is full.
  *
  *   -EINVAL   a range of layers, batch or length is wrong, a range is past its buffer's end,
  *             or input and output overlap
  *   -EACCES   a buffer has not the direction that the run needs
+ *   -ENOSPC   the scatter lists of the unfinished runs do not fit buffer_limit
  *   -EAGAIN   the queue is full, with FQACCEL_SUBMIT_NONBLOCK
  *   -ECANCELED  the queue was destroyed while it waited
  */
@@ -309,7 +313,8 @@ struct fqaccel_submit {
  * card status, -ENODEV the card went away.
  *
  * poll(): POLLIN while a queue whose last WAIT with FQACCEL_WAIT_ARM named run s has
- * finished run s and all before it; arming with sequence 0 disarms; POLLERR | POLLHUP when the card is gone.
+ * finished run s and all before it; arming with sequence 0 disarms. POLLERR | POLLHUP
+ * when the card is gone.
  */
 struct fqaccel_wait {
 	__u32 size;

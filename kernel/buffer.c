@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Buffers: DMA memory that user space maps. */
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "fqa.h"
+
+#define FQA_BUFFER_FLAGS	(FQACCEL_BUFFER_CARD_READS | FQACCEL_BUFFER_CARD_WRITES)
+
+static struct fqa_buffer *fqa_to_buffer(struct fqa_object *obj)
+{
+	return container_of(obj, struct fqa_buffer, obj);
+}
+
+static void fqa_buffer_free(struct fqa_object *obj)
+{
+	struct fqa_buffer *buffer = fqa_to_buffer(obj);
+
+	fqa_memory_free(buffer->memory);
+	fqa_context_put(obj->ctx);
+	kfree(buffer);
+}
+
+static enum dma_data_direction fqa_buffer_direction(u32 flags)
+{
+	if (flags == FQACCEL_BUFFER_CARD_READS)
+		return DMA_TO_DEVICE;
+	if (flags == FQACCEL_BUFFER_CARD_WRITES)
+		return DMA_FROM_DEVICE;
+	return DMA_BIDIRECTIONAL;
+}
+
+static struct fqa_buffer *fqa_buffer_alloc(struct fqa_context *ctx, u64 length, u32 flags)
+{
+	struct fqa_buffer *buffer;
+	int ret;
+
+	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+	buffer->memory = fqa_memory_alloc(ctx, length);
+	if (IS_ERR(buffer->memory)) {
+		ret = PTR_ERR(buffer->memory);
+		goto err_free_buffer;
+	}
+	ret = fqa_memory_map(buffer->memory, fqa_buffer_direction(flags));
+	if (ret)
+		goto err_free_memory;
+	buffer->length = PAGE_ALIGN(length);
+	buffer->flags = flags;
+	fqa_object_init(&buffer->obj, ctx, FQA_OBJECT_BUFFER, fqa_buffer_free);
+	return buffer;
+
+err_free_memory:
+	fqa_memory_free(buffer->memory);
+err_free_buffer:
+	kfree(buffer);
+	return ERR_PTR(ret);
+}
+
+int fqa_buffer_create(struct fqa_call *call)
+{
+	struct fqaccel_buffer_create *arg = call->arg;
+	struct fqa_buffer *buffer;
+	int ret;
+
+	if (arg->flags & ~FQA_BUFFER_FLAGS || arg->pad)
+		return -EOPNOTSUPP;
+	if (!arg->flags || !arg->length)
+		return -EINVAL;
+	if (arg->length > FQA_MAX_BUFFER)
+		return -ENOSPC;
+
+	buffer = fqa_buffer_alloc(call->ctx, arg->length, arg->flags);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	ret = fqa_object_reserve(&buffer->obj);
+	if (ret)
+		goto err_put_buffer;
+	arg->handle = buffer->obj.handle;
+	arg->offset = (u64)buffer->obj.handle << FQA_MMAP_SHIFT;
+	ret = fqa_call_respond(call);
+	if (ret)
+		goto err_cancel_handle;
+	fqa_object_publish(&buffer->obj);
+	return 0;
+
+err_cancel_handle:
+	fqa_object_cancel(&buffer->obj);
+err_put_buffer:
+	fqa_object_put(&buffer->obj);
+	return ret;
+}
+
+static void fqa_buffer_vm_open(struct vm_area_struct *vma)
+{
+	struct fqa_buffer *buffer = vma->vm_private_data;
+
+	fqa_object_get(&buffer->obj);
+}
+
+static void fqa_buffer_vm_close(struct vm_area_struct *vma)
+{
+	struct fqa_buffer *buffer = vma->vm_private_data;
+
+	fqa_object_put(&buffer->obj);
+}
+
+/* A mapping can grow by mremap(): past the end there is SIGBUS, as in a file. */
+static vm_fault_t fqa_buffer_fault(struct vm_fault *vmf)
+{
+	struct fqa_buffer *buffer = vmf->vma->vm_private_data;
+	unsigned long index = vmf->pgoff & ((FQA_MAX_BUFFER >> PAGE_SHIFT) - 1);
+	struct page *page;
+
+	if (vmf->pgoff >> (FQA_MMAP_SHIFT - PAGE_SHIFT) != buffer->obj.handle ||
+	    index >= buffer->memory->count)
+		return VM_FAULT_SIGBUS;
+	page = buffer->memory->pages[index];
+	get_page(page);
+	vmf->page = page;
+	return 0;
+}
+
+static const struct vm_operations_struct fqa_buffer_vm_ops = {
+	.open = fqa_buffer_vm_open,
+	.close = fqa_buffer_vm_close,
+	.fault = fqa_buffer_fault,
+};
+
+/* The mapping holds the buffer, and its file the context. */
+int fqa_buffer_mmap(struct fqa_context *ctx, struct vm_area_struct *vma)
+{
+	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 within = offset & (FQA_MAX_BUFFER - 1);
+	u64 handle = offset >> FQA_MMAP_SHIFT;
+	struct fqa_buffer *buffer;
+	struct fqa_object *obj;
+
+	if (!(vma->vm_flags & VM_MAYSHARE) || handle > FQA_MAX_HANDLE)
+		return -EINVAL;
+	obj = fqa_object_find(ctx, handle, FQA_OBJECT_BUFFER);
+	if (!obj)
+		return -EINVAL;
+	buffer = fqa_to_buffer(obj);
+	if (within >= buffer->length ||
+	    vma->vm_end - vma->vm_start > buffer->length - within) {
+		fqa_object_put(obj);
+		return -EINVAL;
+	}
+	vma->vm_private_data = buffer;
+	vma->vm_ops = &fqa_buffer_vm_ops;
+	return 0;
+}

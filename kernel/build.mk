@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# The kernel module, built by kbuild out of a copy under build/.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+MODULE_OUT := $(O)/module
+
+.PHONY: module module_install module-check
+module:
+	scripts/module-build.sh $(KDIR) $(MODULE_OUT)
+
+# The udev rule gives the card to the group fqaccel, which sysusers.d makes.
+module_install: module
+	install -D -m 644 $(MODULE_OUT)/fqaccel.ko \
+		$(DESTDIR)/lib/modules/$(shell uname -r)/updates/fqaccel.ko
+	install -D -m 644 kernel/udev/99-fqaccel.rules \
+		$(DESTDIR)/usr/lib/udev/rules.d/99-fqaccel.rules
+	install -D -m 644 kernel/udev/fqaccel.conf $(DESTDIR)/usr/lib/sysusers.d/fqaccel.conf
+	$(if $(DESTDIR),,depmod && systemd-sysusers)

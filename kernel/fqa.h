@@ -1,0 +1,549 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * fqaccel: what the driver's files share.
+ *
+ * Objects and who holds them
+ *
+ *   fqa_card     one PCI function. Reference: its struct device. Held by the PCI
+ *                binding and by each context.
+ *   fqa_context  one open file. Kref: the file (until its teardown work has
+ *                ended) and each object of the context.
+ *   fqa_object   a buffer, a model or a user queue. Kref: its handle, and each
+ *                run, mapping, admin command or ioctl that uses it at the moment.
+ *   fqa_run      one accepted run. Owned by the list or the hardware slot that
+ *                it is in. Holds its queue, model and buffers.
+ *   fqa_admin_cmd  kref: who waits for it, and the admin ring while the card
+ *                has it. So a killed waiter leaves nothing that the card could
+ *                still write to.
+ *
+ * Pages that the card may touch are unmapped when the last reference to their
+ * object goes, which is after the card has completed or forgotten the command.
+ *
+ * Locks, outer before inner
+ *
+ *   card->srcu           read side: everything that may touch the hardware or DMA
+ *                        memory outside of interrupt threads; removal waits for it
+ *   card->models_lock    mutex: card->models, and the lists' DMA memory of models
+ *   card->memory_lock    mutex: card->memories, fqa_memory.mapped
+ *   card->lock           spinlock: card->state, hardware I/O queues, runs, the
+ *                        user queues' lists and results, the scheduler's lists
+ *   admin->lock          spinlock: the admin ring and its commands
+ *   ctx->lock            spinlock: what the context is charged
+ *
+ * Nothing runs in hard interrupt context: interrupts are threaded, so plain
+ * spin_lock() will do. An object must not be put under a spinlock.
+ */
+#ifndef FQA_FQA_H
+#define FQA_FQA_H
+
+#include <linux/atomic.h>
+#include <linux/bits.h>
+#include <linux/cdev.h>
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/dma-direction.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/scatterlist.h>
+#include <linux/semaphore.h>
+#include <linux/spinlock.h>
+#include <linux/srcu.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+
+#include "fqaccel_hw.h"
+#include "uapi/fqaccel.h"
+
+struct dma_pool;
+
+#define FQA_NAME		"fqaccel"
+#define FQA_MAX_CARDS		256
+
+#define FQA_ADMIN_ENTRIES	128	/* of the admin rings */
+#define FQA_ADMIN_SLOTS		128	/* commands with a CID, a power of two */
+#define FQA_IO_ENTRIES		64	/* of an I/O queue's rings */
+#define FQA_IO_SLOTS		16	/* CIDs of an I/O queue, a power of two */
+#define FQA_IO_INFLIGHT		2	/* runs that the card has of a queue at once */
+
+/*
+ * Never more admin commands than ring entries: LOADs are limited by a
+ * semaphore, all others come from the workqueue and the reset work.
+ */
+#define FQA_MAX_LOADS		32
+#define FQA_MAX_WORKERS		64
+
+/* No answer for this long and no progress: the card is reset. */
+#define FQA_ADMIN_TIMEOUT_MS	5000
+#define FQA_RESET_TIMEOUT_MS	2000	/* likewise, for commands of the reset itself */
+#define FQA_RESET_TRIES		3
+
+#define FQA_MAX_QUEUES		64	/* user queues of a context */
+#define FQA_MAX_DEPTH		1024
+#define FQA_DEFAULT_DEPTH	256
+#define FQA_KEPT_RESULTS	4	/* times the depth */
+#define FQA_MAX_RUNS		64	/* in one SUBMIT */
+#define FQA_MAX_BATCH		65536
+#define FQA_MAX_HANDLE		65535
+
+/* mmap() offset of a buffer: its handle times this. */
+#define FQA_MMAP_SHIFT		36
+#define FQA_MAX_BUFFER		BIT_ULL(FQA_MMAP_SHIFT)
+
+#define FQA_SEGMENT_SMALL	256	/* bytes of a scatter list's segment */
+#define FQA_SEGMENT_LARGE	4096
+
+enum fqa_state {
+	FQA_STATE_STARTING,	/* probe */
+	FQA_STATE_LIVE,
+	FQA_STATE_RESETTING,
+	FQA_STATE_DEAD,		/* removed, or no reset helped; never left again */
+};
+
+/* One pair of rings in memory that the card shares; its owner's lock serializes. */
+struct fqa_ring {
+	struct fqa_card *card;
+	struct fqa_hw_command *sq;
+	struct fqa_hw_completion *cq;
+	dma_addr_t sq_dma;
+	dma_addr_t cq_dma;
+	u16 qid;
+	u16 entries;
+	u16 tail;		/* next submission entry to write */
+	u16 head;		/* next completion entry to read */
+	u8 phase;		/* what a new completion there has */
+};
+
+/* A completion in the CPU's byte order. Nothing in it is to be trusted. */
+struct fqa_verdict {
+	u64 result;
+	u32 layer;
+	u32 offset;
+	u32 reason;
+	u16 qid;
+	u16 cid;
+	u16 code;		/* FQA_SC_* */
+};
+
+struct fqa_admin_cmd {
+	struct kref ref;
+	struct fqa_card *card;
+	struct list_head node;
+	struct completion done;
+	struct fqa_hw_command hw;
+	struct fqa_verdict verdict;	/* valid where error is 0 */
+	int error;
+	bool pending;		/* the card has it; under admin->lock */
+	bool internal;		/* of the reset itself */
+	u16 cid;
+	/* Called in an interrupt thread or the reset work before waiters are woken. */
+	void (*complete)(struct fqa_admin_cmd *cmd);
+	void *data;
+};
+
+enum fqa_admin_mode {
+	FQA_ADMIN_CLOSED,
+	FQA_ADMIN_INTERNAL,	/* the reset work's commands only */
+	FQA_ADMIN_OPEN,
+};
+
+struct fqa_admin {
+	spinlock_t lock;		/* protects all of it */
+	struct fqa_ring ring;
+	enum fqa_admin_mode mode;
+	u16 generation;
+	/* By CID modulo FQA_ADMIN_SLOTS; an entry stays until its command is freed. */
+	struct fqa_admin_cmd *cmds[FQA_ADMIN_SLOTS];
+};
+
+/* A hardware I/O queue; under card->lock. */
+struct fqa_hwq {
+	struct fqa_ring ring;
+	u16 vector;
+	u16 generation;
+	unsigned int inflight;
+	struct fqa_run *runs[FQA_IO_SLOTS];	/* by CID modulo FQA_IO_SLOTS */
+	/* ABORTs under way that name a CID of the slot, which is not reused until then. */
+	unsigned int held[FQA_IO_SLOTS];
+};
+
+struct fqa_vector {
+	struct fqa_card *card;
+	unsigned int index;
+	bool requested;
+	char name[32];
+};
+
+struct fqa_card {
+	struct device dev;
+	struct cdev cdev;
+	struct pci_dev *pdev;
+	void __iomem *regs;
+	int minor;
+
+	/* What the card says of itself; set in probe and bounded there. */
+	u64 mem_size;
+	u32 hw_version;
+	u32 firmware;
+	u32 format;
+	u32 lanes;
+	u32 clock_khz;
+	u32 slots;
+	u32 ready_ms;
+	unsigned int nr_hwqs;
+
+	spinlock_t lock;		/* protects what the head of this file says */
+	enum fqa_state state;
+	bool removing;			/* no further reset is to start */
+	wait_queue_head_t state_wait;
+	struct srcu_struct srcu;
+
+	struct fqa_admin admin;
+	struct fqa_hwq *hwqs;
+	struct fqa_vector *vectors;
+	unsigned int nr_vectors;
+	struct semaphore loads;		/* LOADs that the card may have at once */
+
+	struct list_head ready;		/* contexts with runs to start, next one first */
+	struct list_head contexts;	/* all of them; under card->lock */
+	struct work_struct reset_work;
+
+	struct mutex models_lock;	/* protects models */
+	struct list_head models;
+	struct ida model_slots;
+	atomic_t unloading;		/* models that are being freed */
+	wait_queue_head_t unload_wait;
+
+	struct mutex memory_lock;	/* protects memories */
+	struct list_head memories;
+	struct dma_pool *small_pool;
+	struct dma_pool *large_pool;
+};
+
+struct fqa_context {
+	struct kref ref;
+	struct fqa_card *card;
+	struct xarray objects;		/* by handle */
+	struct work_struct teardown;
+	wait_queue_head_t poll_wait;
+	wait_queue_head_t idle_wait;	/* unfinished became 0 */
+
+	/* Under card->lock. */
+	struct list_head node;		/* in card->contexts */
+	struct list_head ready_node;	/* in card->ready */
+	struct list_head ready;		/* queues with runs to start, next one first */
+	struct list_head queues;
+	unsigned int nr_queues;
+	unsigned int unfinished;
+	bool closed;
+
+	spinlock_t lock;		/* protects the four below */
+	u64 memory_quota;
+	u64 memory_used;
+	u64 buffer_limit;
+	u64 buffer_used;
+};
+
+enum fqa_object_type {
+	FQA_OBJECT_BUFFER,
+	FQA_OBJECT_MODEL,
+	FQA_OBJECT_QUEUE,
+};
+
+struct fqa_object {
+	struct kref ref;
+	enum fqa_object_type type;
+	u32 handle;
+	struct fqa_context *ctx;	/* a reference */
+	void (*free)(struct fqa_object *obj);
+};
+
+/* Zeroed, charged pages, and their DMA mapping. */
+struct fqa_memory {
+	struct fqa_context *ctx;
+	struct list_head node;		/* in card->memories while mapped */
+	struct page **pages;
+	unsigned long count;
+	struct sg_table sgt;
+	enum dma_data_direction dir;
+	bool mapped;
+};
+
+/* Walks the DMA addresses of a range of a fqa_memory. */
+struct fqa_pieces {
+	struct scatterlist *sg;
+	unsigned int left;		/* entries from sg on */
+	u64 skip;
+	u64 length;
+	dma_addr_t addr;		/* out */
+	u32 bytes;			/* out */
+};
+
+struct fqa_segment {
+	void *cpu;
+	dma_addr_t dma;
+};
+
+/* A scatter list in the card's form, CARD.md section 5. */
+struct fqa_sglist {
+	struct dma_pool *pool;
+	struct fqa_segment one;
+	struct fqa_segment *segments;	/* &one, or an array */
+	unsigned int count;
+	u32 first_bytes;		/* of the first segment */
+	u64 charged;
+};
+
+struct fqa_buffer {
+	struct fqa_object obj;
+	struct fqa_memory *memory;
+	u64 length;			/* of whole pages */
+	u32 flags;
+};
+
+struct fqa_model_info {
+	u64 image_bytes;
+	u64 arena_bytes;
+	u64 input_bytes;
+	u64 output_bytes;
+	u64 cycles;
+	u64 weights;
+	u32 layers;
+	u32 classes;
+};
+
+struct fqa_model {
+	struct fqa_object obj;
+	struct list_head node;		/* in card->models */
+	struct fqa_memory *image;
+	u64 length;
+	struct fqa_sglist list;		/* of the image */
+	struct fqa_hw_model_info *hw_info;	/* the card writes it; from small_pool */
+	dma_addr_t hw_info_dma;
+	struct fqa_model_info info;
+	int slot;			/* -1: none */
+	u64 charged;			/* card memory */
+	bool on_card;			/* set when a LOAD completes, interrupts off to clear it */
+	bool dead;			/* could not be loaded again; under card->lock */
+	struct work_struct free_work;
+	struct work_struct reap_work;
+	struct fqa_admin_cmd *load;	/* for reap_work */
+};
+
+struct fqa_result {
+	u64 cycles;
+	s32 status;
+	u32 card_status;
+	u32 layer;
+	u32 offset;
+	bool finished;
+};
+
+/* A user queue; under card->lock unless said otherwise. */
+struct fqa_queue {
+	struct fqa_object obj;
+	struct list_head node;		/* in ctx->queues */
+	struct list_head ready_node;	/* in ctx->ready */
+	struct list_head pending;	/* runs that have not started */
+	wait_queue_head_t wait;		/* a run finished, or the queue was closed */
+	u32 depth;			/* constant */
+	u32 kept;			/* constant: elements of results */
+	u32 unfinished;
+	bool closed;
+	u64 last;			/* sequence number given out last */
+	u64 completed;			/* it and all before it have finished */
+	u64 armed;			/* poll() tells when completed gets there; 0: not armed */
+	struct fqa_result *results;	/* by sequence number modulo kept */
+};
+
+struct fqa_run {
+	struct list_head node;
+	struct fqa_queue *queue;
+	struct fqa_model *model;
+	struct fqa_buffer *in;
+	struct fqa_buffer *out;
+	struct fqa_sglist in_list;
+	struct fqa_sglist out_list;
+	u64 out_offset;
+	u64 out_length;
+	u32 first_layer;
+	u32 layer_count;
+	u32 batch;
+	u64 sequence;
+	u16 cid;
+	bool started;
+	struct fqa_result result;
+};
+
+/* An ioctl under way. */
+struct fqa_call {
+	struct fqa_context *ctx;
+	void __user *user;
+	u32 user_size;
+	u32 size;		/* of arg */
+	void *arg;		/* the kernel's copy of the structure */
+};
+
+/* main.c */
+extern struct class fqa_class;
+extern struct workqueue_struct *fqa_wq;
+int fqa_minor_alloc(void);
+void fqa_minor_free(int minor);
+dev_t fqa_devt(int minor);
+u64 fqa_buffer_limit(void);
+
+/* pci.c */
+int fqa_pci_register(void);
+void fqa_pci_unregister(void);
+void fqa_irqs_disable(struct fqa_card *card);
+void fqa_irqs_enable(struct fqa_card *card);
+
+/* card.c */
+struct fqa_card *fqa_card_create(struct pci_dev *pdev);
+int fqa_card_start(struct fqa_card *card);
+void fqa_card_kill(struct fqa_card *card);
+void fqa_card_drain(struct fqa_card *card);
+int fqa_card_enter(struct fqa_card *card) __acquires(&card->srcu);
+void fqa_card_exit(struct fqa_card *card, int idx) __releases(&card->srcu);
+int fqa_card_wait_live(struct fqa_card *card);
+void fqa_cards_wait_gone(void);
+
+static inline bool fqa_card_is_dead(const struct fqa_card *card)
+{
+	return READ_ONCE(card->state) == FQA_STATE_DEAD;
+}
+
+/* hw.c */
+u32 fqa_hw_read(struct fqa_card *card, u32 reg);
+u64 fqa_hw_read64(struct fqa_card *card, u32 reg);
+void fqa_hw_write(struct fqa_card *card, u32 reg, u32 value);
+void fqa_hw_write64(struct fqa_card *card, u32 reg, u64 value);
+int fqa_hw_identify(struct fqa_card *card);
+int fqa_hw_enable(struct fqa_card *card);
+int fqa_hw_disable(struct fqa_card *card);
+
+/* ring.c */
+int fqa_ring_alloc(struct fqa_ring *ring, struct fqa_card *card, u16 qid, u16 entries);
+void fqa_ring_free(struct fqa_ring *ring);
+void fqa_ring_reset(struct fqa_ring *ring);
+void fqa_ring_push(struct fqa_ring *ring, const struct fqa_hw_command *cmd);
+bool fqa_ring_pop(struct fqa_ring *ring, struct fqa_verdict *verdict);
+void fqa_ring_ack(struct fqa_ring *ring);
+
+/* admin.c */
+void fqa_admin_init(struct fqa_admin *admin);
+void fqa_admin_set_mode(struct fqa_card *card, enum fqa_admin_mode mode);
+struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode);
+int fqa_admin_submit(struct fqa_admin_cmd *cmd);
+int fqa_admin_wait(struct fqa_admin_cmd *cmd);
+int fqa_admin_exec(struct fqa_admin_cmd *cmd);
+int fqa_admin_abort(struct fqa_card *card, u16 qid, u16 cid);
+void fqa_admin_put(struct fqa_admin_cmd *cmd);
+void fqa_admin_poll(struct fqa_card *card);
+void fqa_admin_fail_all(struct fqa_card *card, int error);
+
+/* hwq.c */
+int fqa_hwqs_alloc(struct fqa_card *card);
+void fqa_hwqs_free(struct fqa_card *card);
+void fqa_hwqs_reset(struct fqa_card *card);
+int fqa_hwqs_create(struct fqa_card *card);
+struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card);
+void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run);
+void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq);
+void fqa_hwqs_take(struct fqa_card *card, int status, struct list_head *done);
+void fqa_hwqs_abort(struct fqa_card *card, struct fqa_context *ctx);
+
+/* reset.c */
+void fqa_reset_request(struct fqa_card *card, const char *why);
+void fqa_reset_check(struct fqa_card *card);
+void fqa_reset_work(struct work_struct *work);
+int fqa_reset_start(struct fqa_card *card);
+
+/* chardev.c */
+extern const struct file_operations fqa_fops;
+int fqa_call_respond(struct fqa_call *call);
+
+/* context.c */
+struct fqa_context *fqa_context_create(struct fqa_card *card);
+void fqa_context_get(struct fqa_context *ctx);
+void fqa_context_put(struct fqa_context *ctx);
+void fqa_context_close(struct fqa_context *ctx);
+int fqa_context_charge_buffer(struct fqa_context *ctx, u64 bytes);
+void fqa_context_uncharge_buffer(struct fqa_context *ctx, u64 bytes);
+int fqa_context_charge_memory(struct fqa_context *ctx, u64 bytes);
+void fqa_context_uncharge_memory(struct fqa_context *ctx, u64 bytes);
+void fqa_object_init(struct fqa_object *obj, struct fqa_context *ctx,
+		     enum fqa_object_type type, void (*free)(struct fqa_object *obj));
+int fqa_object_reserve(struct fqa_object *obj);
+void fqa_object_publish(struct fqa_object *obj);
+void fqa_object_cancel(struct fqa_object *obj);
+struct fqa_object *fqa_object_find(struct fqa_context *ctx, u32 handle,
+				   enum fqa_object_type type);
+void fqa_object_get(struct fqa_object *obj);
+void fqa_object_put(struct fqa_object *obj);
+int fqa_object_destroy(struct fqa_call *call);
+
+/* memory.c */
+struct fqa_memory *fqa_memory_alloc(struct fqa_context *ctx, u64 length);
+int fqa_memory_copy_in(struct fqa_memory *mem, const void __user *from, u64 length);
+int fqa_memory_map(struct fqa_memory *mem, enum dma_data_direction dir);
+void fqa_memory_free(struct fqa_memory *mem);
+void fqa_memory_unmap_all(struct fqa_card *card);
+void fqa_memory_sync_device(struct fqa_memory *mem, u64 offset, u64 length);
+void fqa_memory_sync_cpu(struct fqa_memory *mem, u64 offset, u64 length);
+void fqa_pieces_init(struct fqa_pieces *it, struct fqa_memory *mem, u64 offset, u64 length);
+bool fqa_pieces_next(struct fqa_pieces *it);
+
+/* sglist.c */
+int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
+		     struct fqa_memory *mem, u64 offset, u64 length);
+void fqa_sglist_free(struct fqa_context *ctx, struct fqa_sglist *list);
+void fqa_sglist_describe(const struct fqa_sglist *list, struct fqa_hw_list *hw);
+
+/* buffer.c */
+int fqa_buffer_create(struct fqa_call *call);
+int fqa_buffer_mmap(struct fqa_context *ctx, struct vm_area_struct *vma);
+
+/* load.c */
+int fqa_model_load(struct fqa_call *call);
+
+/* model.c */
+struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length);
+int fqa_model_prepare(struct fqa_model *model);
+struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model);
+int fqa_model_read_info(struct fqa_model *model);
+void fqa_models_forget(struct fqa_card *card);
+int fqa_models_reload(struct fqa_card *card);
+void fqa_models_unmap(struct fqa_card *card);
+
+/* queue.c */
+int fqa_queue_create(struct fqa_call *call);
+void fqa_queue_close(struct fqa_queue *queue);
+int fqa_queue_wait(struct fqa_call *call);
+bool fqa_queue_has_room(const struct fqa_queue *queue);
+void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run);
+
+/* run.c */
+struct fqa_run *fqa_run_prepare(struct fqa_context *ctx, struct fqa_queue *queue,
+				const struct fqaccel_run *user);
+void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd);
+void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict);
+void fqa_run_set_status(struct fqa_run *run, int status);
+void fqa_run_free(struct fqa_run *run);
+
+/* submit.c */
+int fqa_submit(struct fqa_call *call);
+
+/* sched.c */
+void fqa_sched_add(struct fqa_run *run);
+void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done);
+void fqa_sched_kick(struct fqa_card *card);
+void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head *done);
+void fqa_sched_finish(struct fqa_card *card, struct list_head *done);
+
+#endif

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The card's I/O queues: starting runs, taking their completions, aborting them. */
+#include <linux/jiffies.h>
+#include <linux/slab.h>
+
+#include "fqa.h"
+
+/* How often an ABORT is repeated that came too early (the card had not read the RUN). */
+#define FQA_ABORT_POLL_MS	20
+
+int fqa_hwqs_alloc(struct fqa_card *card)
+{
+	unsigned int i;
+	int ret;
+
+	card->hwqs = kcalloc(card->nr_hwqs, sizeof(*card->hwqs), GFP_KERNEL);
+	if (!card->hwqs)
+		return -ENOMEM;
+	for (i = 0; i < card->nr_hwqs; i++) {
+		ret = fqa_ring_alloc(&card->hwqs[i].ring, card, i + 1, FQA_IO_ENTRIES);
+		if (ret) {
+			fqa_hwqs_free(card);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+void fqa_hwqs_free(struct fqa_card *card)
+{
+	unsigned int i;
+
+	for (i = 0; i < card->nr_hwqs; i++)
+		fqa_ring_free(&card->hwqs[i].ring);
+	kfree(card->hwqs);
+	card->hwqs = NULL;
+}
+
+/* With interrupts off, and after fqa_hwqs_take(). */
+void fqa_hwqs_reset(struct fqa_card *card)
+{
+	unsigned int i;
+
+	spin_lock(&card->lock);
+	for (i = 0; i < card->nr_hwqs; i++)
+		fqa_ring_reset(&card->hwqs[i].ring);
+	spin_unlock(&card->lock);
+}
+
+static int fqa_hwq_create(struct fqa_card *card, struct fqa_hwq *hwq, unsigned int index)
+{
+	struct fqa_admin_cmd *cmd = fqa_admin_alloc(card, FQA_OP_CREATE_QUEUE);
+	int ret;
+
+	if (!cmd)
+		return -ENOMEM;
+	hwq->vector = card->nr_vectors > 1 ? 1 + index % (card->nr_vectors - 1) : 0;
+	cmd->internal = true;
+	cmd->hw.create_queue.sq = cpu_to_le64(hwq->ring.sq_dma);
+	cmd->hw.create_queue.cq = cpu_to_le64(hwq->ring.cq_dma);
+	cmd->hw.create_queue.qid = cpu_to_le16(hwq->ring.qid);
+	cmd->hw.create_queue.sq_entries = cpu_to_le16(hwq->ring.entries);
+	cmd->hw.create_queue.cq_entries = cpu_to_le16(hwq->ring.entries);
+	cmd->hw.create_queue.vector = cpu_to_le16(hwq->vector);
+	ret = fqa_admin_exec(cmd);
+	if (ret)
+		return ret;
+	if (cmd->verdict.code != FQA_SC_OK) {
+		dev_err(&card->pdev->dev, "the card refuses queue %u: status 0x%02x\n",
+			hwq->ring.qid, cmd->verdict.code);
+		ret = -EIO;
+	}
+	fqa_admin_put(cmd);
+	return ret;
+}
+
+int fqa_hwqs_create(struct fqa_card *card)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < card->nr_hwqs; i++) {
+		ret = fqa_hwq_create(card, &card->hwqs[i], i);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int fqa_hwq_free_slot(const struct fqa_hwq *hwq)
+{
+	int slot;
+
+	for (slot = 0; slot < FQA_IO_SLOTS; slot++)
+		if (!hwq->runs[slot] && !hwq->held[slot])
+			return slot;
+	return -EBUSY;
+}
+
+/* The queue with the least to do that can take a run, or NULL. */
+struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
+{
+	struct fqa_hwq *best = NULL, *hwq;
+	unsigned int i;
+
+	lockdep_assert_held(&card->lock);
+	for (i = 0; i < card->nr_hwqs; i++) {
+		hwq = &card->hwqs[i];
+		if (hwq->inflight >= FQA_IO_INFLIGHT || fqa_hwq_free_slot(hwq) < 0)
+			continue;
+		if (!best || hwq->inflight < best->inflight)
+			best = hwq;
+	}
+	return best;
+}
+
+/* @hwq is from fqa_hwq_pick() under the same hold of card->lock. */
+void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run)
+{
+	struct fqa_hw_command cmd;
+	int slot = fqa_hwq_free_slot(hwq);
+
+	lockdep_assert_held(&hwq->ring.card->lock);
+	run->cid = hwq->generation++ * FQA_IO_SLOTS + slot;
+	run->started = true;
+	hwq->runs[slot] = run;
+	hwq->inflight++;
+	fqa_run_command(run, &cmd);
+	cmd.cid = cpu_to_le16(run->cid);
+	fqa_ring_push(&hwq->ring, &cmd);
+}
+
+static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
+{
+	struct fqa_run *run = hwq->runs[slot];
+
+	hwq->runs[slot] = NULL;
+	hwq->inflight--;
+	return run;
+}
+
+/* Take completions off a queue; in its interrupt thread, or when one may have got lost. */
+void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
+{
+	struct fqa_verdict verdict;
+	bool bogus = false, any = false;
+	struct fqa_run *run;
+	LIST_HEAD(done);
+
+	spin_lock(&card->lock);
+	/* In a reset, what the card has written no longer counts. */
+	while (card->state == FQA_STATE_LIVE && !bogus &&
+	       fqa_ring_pop(&hwq->ring, &verdict)) {
+		any = true;
+		run = hwq->runs[verdict.cid % FQA_IO_SLOTS];
+		if (!run || run->cid != verdict.cid || verdict.qid != hwq->ring.qid) {
+			bogus = true;
+			continue;
+		}
+		fqa_hwq_take(hwq, verdict.cid % FQA_IO_SLOTS);
+		fqa_run_set_verdict(run, &verdict);
+		list_add_tail(&run->node, &done);
+	}
+	if (any) {
+		fqa_ring_ack(&hwq->ring);
+		fqa_sched_dispatch(card, &done);
+	}
+	spin_unlock(&card->lock);
+
+	fqa_sched_finish(card, &done);
+	if (bogus)
+		fqa_reset_request(card, "completed a run that does not exist");
+}
+
+/* The card has forgotten its runs, or can't reach memory any more: take them back. */
+void fqa_hwqs_take(struct fqa_card *card, int status, struct list_head *done)
+{
+	unsigned int i, slot;
+	struct fqa_run *run;
+
+	spin_lock(&card->lock);
+	for (i = 0; i < card->nr_hwqs; i++) {
+		for (slot = 0; slot < FQA_IO_SLOTS; slot++) {
+			if (!card->hwqs[i].runs[slot])
+				continue;
+			run = fqa_hwq_take(&card->hwqs[i], slot);
+			fqa_run_set_status(run, status);
+			list_add_tail(&run->node, done);
+		}
+	}
+	spin_unlock(&card->lock);
+}
+
+/* Find a run of @ctx that the card has, and keep its CID from being reused. */
+static struct fqa_hwq *fqa_hwq_hold(struct fqa_card *card, struct fqa_context *ctx,
+				    unsigned int from, unsigned int *at, u16 *cid)
+{
+	struct fqa_hwq *hwq;
+	struct fqa_run *run;
+
+	spin_lock(&card->lock);
+	for (; from < card->nr_hwqs * FQA_IO_SLOTS; from++) {
+		hwq = &card->hwqs[from / FQA_IO_SLOTS];
+		run = hwq->runs[from % FQA_IO_SLOTS];
+		if (!run || run->queue->obj.ctx != ctx)
+			continue;
+		hwq->held[from % FQA_IO_SLOTS]++;
+		*cid = run->cid;
+		*at = from;
+		spin_unlock(&card->lock);
+		return hwq;
+	}
+	spin_unlock(&card->lock);
+	return NULL;
+}
+
+static void fqa_hwq_unhold(struct fqa_card *card, struct fqa_hwq *hwq, u16 cid)
+{
+	spin_lock(&card->lock);
+	hwq->held[cid % FQA_IO_SLOTS]--;
+	spin_unlock(&card->lock);
+	/* A run may have waited for the slot. */
+	fqa_sched_kick(card);
+}
+
+static void fqa_hwqs_abort_once(struct fqa_card *card, struct fqa_context *ctx)
+{
+	unsigned int at = 0;
+	struct fqa_hwq *hwq;
+	u16 cid;
+
+	while ((hwq = fqa_hwq_hold(card, ctx, at, &at, &cid))) {
+		/* Its own failure shows in the run not ending. */
+		fqa_admin_abort(card, hwq->ring.qid, cid);
+		fqa_hwq_unhold(card, hwq, cid);
+		fqa_hwq_poll(card, hwq);
+		at++;
+	}
+}
+
+static bool fqa_context_is_idle(struct fqa_context *ctx)
+{
+	bool idle;
+
+	spin_lock(&ctx->card->lock);
+	idle = !ctx->unfinished;
+	spin_unlock(&ctx->card->lock);
+	return idle;
+}
+
+/*
+ * End every run of @ctx that the card has. Its other runs must have been taken
+ * back. Returns when the last has ended, which a reset enforces after a while.
+ * Within fqa_card_enter(), from the workqueue.
+ */
+void fqa_hwqs_abort(struct fqa_card *card, struct fqa_context *ctx)
+{
+	unsigned long limit = jiffies + msecs_to_jiffies(FQA_ADMIN_TIMEOUT_MS);
+
+	while (!fqa_context_is_idle(ctx)) {
+		fqa_hwqs_abort_once(card, ctx);
+		if (wait_event_timeout(ctx->idle_wait, fqa_context_is_idle(ctx),
+				       msecs_to_jiffies(FQA_ABORT_POLL_MS)))
+			break;
+		if (time_after(jiffies, limit)) {
+			fqa_reset_request(card, "does not end a run in spite of an ABORT");
+			limit = jiffies + msecs_to_jiffies(FQA_ADMIN_TIMEOUT_MS);
+		}
+	}
+}

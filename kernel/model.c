@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Models: the driver's copy of an image, and its slot on the card. The copy stays,
+ * mapped for the card, as long as the model, so that it can be loaded again after a reset.
+ */
+#include <linux/dmapool.h>
+#include <linux/slab.h>
+
+#include "fqa.h"
+
+static void fqa_model_free_work(struct work_struct *work);
+
+static void fqa_model_free(struct fqa_object *obj)
+{
+	struct fqa_model *model = container_of(obj, struct fqa_model, obj);
+
+	/* May be called in an interrupt thread, and UNLOAD waits for the card. */
+	atomic_inc(&obj->ctx->card->unloading);
+	queue_work(fqa_wq, &model->free_work);
+}
+
+/* With room for @length bytes and nothing on the card yet. */
+struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length)
+{
+	struct fqa_model *model = kzalloc(sizeof(*model), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	if (!model)
+		return ERR_PTR(-ENOMEM);
+	model->slot = -1;
+	model->length = length;
+	INIT_LIST_HEAD(&model->node);
+	INIT_WORK(&model->free_work, fqa_model_free_work);
+	model->image = fqa_memory_alloc(ctx, length);
+	if (IS_ERR(model->image)) {
+		ret = PTR_ERR(model->image);
+		kfree(model);
+		return ERR_PTR(ret);
+	}
+	fqa_object_init(&model->obj, ctx, FQA_OBJECT_MODEL, fqa_model_free);
+	return model;
+}
+
+/* With the image filled in: get ready all that a LOAD needs. Within fqa_card_enter(). */
+int fqa_model_prepare(struct fqa_model *model)
+{
+	struct fqa_context *ctx = model->obj.ctx;
+	struct fqa_card *card = ctx->card;
+	int ret;
+
+	ret = ida_alloc_max(&card->model_slots, card->slots - 1, GFP_KERNEL);
+	if (ret < 0)
+		return ret;
+	model->slot = ret;
+	ret = fqa_memory_map(model->image, DMA_TO_DEVICE);
+	if (ret)
+		return ret;
+	ret = mutex_lock_killable(&card->models_lock);
+	if (ret)
+		return ret;
+	list_add_tail(&model->node, &card->models);
+	model->hw_info = dma_pool_zalloc(card->small_pool, GFP_KERNEL, &model->hw_info_dma);
+	ret = -ENOMEM;
+	if (model->hw_info)
+		ret = fqa_sglist_build(ctx, &model->list, model->image, 0, model->length);
+	mutex_unlock(&card->models_lock);
+	return ret;
+}
+
+/* Free what lies in DMA pools. */
+static void fqa_model_unmap(struct fqa_model *model)
+{
+	struct fqa_card *card = model->obj.ctx->card;
+
+	lockdep_assert_held(&card->models_lock);
+	fqa_sglist_free(model->obj.ctx, &model->list);
+	if (model->hw_info)
+		dma_pool_free(card->small_pool, model->hw_info, model->hw_info_dma);
+	model->hw_info = NULL;
+}
+
+/* Removal: the pools go away before the models do. */
+void fqa_models_unmap(struct fqa_card *card)
+{
+	struct fqa_model *model;
+
+	mutex_lock(&card->models_lock);
+	list_for_each_entry(model, &card->models, node)
+		fqa_model_unmap(model);
+	mutex_unlock(&card->models_lock);
+}
+
+/*
+ * Empty the model's slot. It is no error that a reset has emptied it already;
+ * a card that keeps the image is reset.
+ */
+static void fqa_model_unload(struct fqa_model *model)
+{
+	struct fqa_card *card = model->obj.ctx->card;
+	struct fqa_admin_cmd *cmd;
+	u16 code;
+
+	/* No LOAD is under way: it would hold the model. */
+	if (!model->on_card)
+		return;
+	cmd = fqa_admin_alloc(card, FQA_OP_UNLOAD);
+	if (!cmd) {
+		fqa_reset_request(card, "could not be told to unload a model: no memory");
+		return;
+	}
+	cmd->hw.slot = cpu_to_le32(model->slot);
+	if (fqa_admin_exec(cmd))
+		return;
+	code = cmd->verdict.code;
+	fqa_admin_put(cmd);
+	if (code != FQA_SC_OK && code != FQA_SC_BAD_SLOT)
+		fqa_reset_request(card, "does not unload a model");
+}
+
+static void fqa_model_free_work(struct work_struct *work)
+{
+	struct fqa_model *model = container_of(work, struct fqa_model, free_work);
+	struct fqa_context *ctx = model->obj.ctx;
+	struct fqa_card *card = ctx->card;
+	int idx;
+
+	idx = fqa_card_enter(card);
+	if (!fqa_card_is_dead(card))
+		fqa_model_unload(model);
+	fqa_card_exit(card, idx);
+	mutex_lock(&card->models_lock);
+	fqa_model_unmap(model);
+	list_del(&model->node);
+	mutex_unlock(&card->models_lock);
+
+	fqa_memory_free(model->image);
+	if (model->slot >= 0)
+		ida_free(&card->model_slots, model->slot);
+	fqa_context_uncharge_memory(ctx, model->charged);
+	kfree(model);
+	if (atomic_dec_and_test(&card->unloading))
+		wake_up_all(&card->unload_wait);
+	fqa_context_put(ctx);
+}
+
+static void fqa_model_load_complete(struct fqa_admin_cmd *cmd)
+{
+	struct fqa_model *model = cmd->data;
+
+	if (!cmd->error && cmd->verdict.code == FQA_SC_OK)
+		model->on_card = true;
+	fqa_object_put(&model->obj);
+}
+
+/* A LOAD that holds the model until it completes; NULL without memory. */
+struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model)
+{
+	struct fqa_admin_cmd *cmd = fqa_admin_alloc(model->obj.ctx->card, FQA_OP_LOAD);
+
+	if (!cmd)
+		return NULL;
+	cmd->hw.slot = cpu_to_le32(model->slot);
+	fqa_sglist_describe(&model->list, &cmd->hw.load.image);
+	cmd->hw.load.length = cpu_to_le64(model->length);
+	cmd->hw.load.info = cpu_to_le64(model->hw_info_dma);
+	cmd->complete = fqa_model_load_complete;
+	cmd->data = model;
+	return cmd;
+}
+
+/* After a LOAD has succeeded. What the card says is bounded here, once. */
+int fqa_model_read_info(struct fqa_model *model)
+{
+	const struct fqa_hw_model_info *hw = model->hw_info;
+	struct fqa_card *card = model->obj.ctx->card;
+	struct fqa_model_info *info = &model->info;
+
+	info->image_bytes = le64_to_cpu(READ_ONCE(hw->image_bytes));
+	info->arena_bytes = le64_to_cpu(READ_ONCE(hw->arena_bytes));
+	info->input_bytes = le64_to_cpu(READ_ONCE(hw->input_bytes));
+	info->output_bytes = le64_to_cpu(READ_ONCE(hw->output_bytes));
+	info->cycles = le64_to_cpu(READ_ONCE(hw->cycles));
+	info->weights = le64_to_cpu(READ_ONCE(hw->weights));
+	info->layers = le32_to_cpu(READ_ONCE(hw->layers));
+	info->classes = le32_to_cpu(READ_ONCE(hw->classes));
+
+	if (info->image_bytes > card->mem_size || info->arena_bytes > card->mem_size ||
+	    !info->input_bytes || info->input_bytes > card->mem_size ||
+	    !info->output_bytes || info->output_bytes > card->mem_size || !info->layers) {
+		dev_warn_ratelimited(&card->pdev->dev, "implausible model information\n");
+		return -EIO;
+	}
+	return 0;
+}
+
+/* The card has lost its images. With interrupts off, or for good. */
+void fqa_models_forget(struct fqa_card *card)
+{
+	struct fqa_model *model;
+
+	mutex_lock(&card->models_lock);
+	list_for_each_entry(model, &card->models, node) {
+		if (!model->on_card)
+			continue;
+		model->on_card = false;
+		spin_lock(&card->lock);
+		model->dead = true;
+		spin_unlock(&card->lock);
+	}
+	mutex_unlock(&card->models_lock);
+}
+
+/* A model whose reload fails stays dead, and its runs end with -EIO. */
+static int fqa_model_reload(struct fqa_model *model)
+{
+	struct fqa_card *card = model->obj.ctx->card;
+	struct fqa_admin_cmd *cmd = fqa_model_load_cmd(model);
+	int ret;
+
+	if (!cmd)
+		return -ENOMEM;
+	cmd->internal = true;
+	fqa_object_get(&model->obj);
+	ret = fqa_admin_submit(cmd);
+	if (ret) {
+		fqa_object_put(&model->obj);
+		fqa_admin_put(cmd);
+		return ret;
+	}
+	ret = fqa_admin_wait(cmd);
+	if (!ret && cmd->verdict.code != FQA_SC_OK)
+		ret = -EIO;
+	fqa_admin_put(cmd);
+	if (ret)
+		return ret;
+	spin_lock(&card->lock);
+	model->dead = false;
+	spin_unlock(&card->lock);
+	return 0;
+}
+
+/* In the reset work: put every model that was on the card back there. */
+int fqa_models_reload(struct fqa_card *card)
+{
+	struct fqa_model *model;
+	int ret = 0;
+
+	mutex_lock(&card->models_lock);
+	list_for_each_entry(model, &card->models, node) {
+		/* One that is being freed, or was never loaded, is not wanted. */
+		if (!model->dead || !kref_get_unless_zero(&model->obj.ref))
+			continue;
+		ret = fqa_model_reload(model);
+		if (ret)
+			dev_warn(&card->pdev->dev, "a model could not be loaded again: error %d\n",
+				 ret);
+		fqa_object_put(&model->obj);
+		/* The card does not answer: another reset. */
+		if (ret == -ETIMEDOUT)
+			break;
+		ret = 0;
+	}
+	mutex_unlock(&card->models_lock);
+	return ret;
+}

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Runs: checking what a user asks for, the card's command, its verdict. */
+#include <linux/overflow.h>
+#include <linux/slab.h>
+
+#include "fqa.h"
+
+static bool fqa_range_fits(u64 offset, u64 length, u64 size)
+{
+	u64 end;
+
+	return length && !check_add_overflow(offset, length, &end) && end <= size;
+}
+
+/* -ENOENT, -EACCES, or a reference in *@out. */
+static int fqa_run_find_buffer(struct fqa_context *ctx, u32 handle, u32 direction,
+			       struct fqa_buffer **out)
+{
+	struct fqa_object *obj = fqa_object_find(ctx, handle, FQA_OBJECT_BUFFER);
+	struct fqa_buffer *buffer;
+
+	if (!obj)
+		return -ENOENT;
+	buffer = container_of(obj, struct fqa_buffer, obj);
+	if (!(buffer->flags & direction)) {
+		fqa_object_put(obj);
+		return -EACCES;
+	}
+	*out = buffer;
+	return 0;
+}
+
+static int fqa_run_find(struct fqa_context *ctx, struct fqa_run *run,
+			const struct fqaccel_run *user)
+{
+	struct fqa_object *obj = fqa_object_find(ctx, user->model, FQA_OBJECT_MODEL);
+	int ret;
+
+	if (!obj)
+		return -ENOENT;
+	run->model = container_of(obj, struct fqa_model, obj);
+	ret = fqa_run_find_buffer(ctx, user->in_buffer, FQACCEL_BUFFER_CARD_READS, &run->in);
+	if (ret)
+		return ret;
+	return fqa_run_find_buffer(ctx, user->out_buffer, FQACCEL_BUFFER_CARD_WRITES,
+				   &run->out);
+}
+
+static int fqa_run_check_layers(struct fqa_run *run, const struct fqaccel_run *user)
+{
+	const struct fqa_model_info *info = &run->model->info;
+	bool whole = !user->first_layer && !user->layer_count;
+	u64 in, out;
+	u32 end;
+
+	if (!user->batch || user->batch > FQA_MAX_BATCH)
+		return -EINVAL;
+	run->batch = user->batch;
+	run->first_layer = user->first_layer;
+	run->layer_count = whole ? info->layers : user->layer_count;
+	if (!run->layer_count ||
+	    check_add_overflow(run->first_layer, run->layer_count, &end) || end > info->layers)
+		return -EINVAL;
+	/* What part of a network needs, only the card knows: it checks the lengths. */
+	if (run->layer_count != info->layers)
+		return 0;
+	if (check_mul_overflow(info->input_bytes, (u64)run->batch, &in) ||
+	    check_mul_overflow(info->output_bytes, (u64)run->batch, &out) ||
+	    user->in_length != in || user->out_length != out)
+		return -EINVAL;
+	return 0;
+}
+
+static int fqa_run_check_ranges(struct fqa_run *run, const struct fqaccel_run *user)
+{
+	if (!fqa_range_fits(user->in_offset, user->in_length, run->in->length) ||
+	    !fqa_range_fits(user->out_offset, user->out_length, run->out->length))
+		return -EINVAL;
+	/* The sums do not overflow: both ranges fit. */
+	if (run->in == run->out &&
+	    user->in_offset < user->out_offset + user->out_length &&
+	    user->out_offset < user->in_offset + user->in_length)
+		return -EINVAL;
+	run->out_offset = user->out_offset;
+	run->out_length = user->out_length;
+	return 0;
+}
+
+static int fqa_run_build_lists(struct fqa_context *ctx, struct fqa_run *run,
+			       const struct fqaccel_run *user)
+{
+	int ret;
+
+	ret = fqa_sglist_build(ctx, &run->in_list, run->in->memory, user->in_offset,
+			       user->in_length);
+	if (ret)
+		return ret;
+	return fqa_sglist_build(ctx, &run->out_list, run->out->memory, user->out_offset,
+				user->out_length);
+}
+
+/*
+ * A run that is checked and has all that it needs, so that starting it takes no
+ * memory. Holds its queue, model and buffers. Within fqa_card_enter().
+ */
+struct fqa_run *fqa_run_prepare(struct fqa_context *ctx, struct fqa_queue *queue,
+				const struct fqaccel_run *user)
+{
+	struct fqa_run *run;
+	int ret;
+
+	if (user->flags || user->pad)
+		return ERR_PTR(-EOPNOTSUPP);
+	run = kzalloc(sizeof(*run), GFP_KERNEL_ACCOUNT);
+	if (!run)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&run->node);
+	fqa_object_get(&queue->obj);
+	run->queue = queue;
+	ret = fqa_run_find(ctx, run, user);
+	if (ret)
+		goto err_free_run;
+	ret = fqa_run_check_layers(run, user);
+	if (ret)
+		goto err_free_run;
+	ret = fqa_run_check_ranges(run, user);
+	if (ret)
+		goto err_free_run;
+	ret = fqa_run_build_lists(ctx, run, user);
+	if (ret)
+		goto err_free_run;
+	fqa_memory_sync_device(run->in->memory, user->in_offset, user->in_length);
+	fqa_memory_sync_device(run->out->memory, user->out_offset, user->out_length);
+	return run;
+
+err_free_run:
+	fqa_run_free(run);
+	return ERR_PTR(ret);
+}
+
+/* The card must not have it. May sleep. */
+void fqa_run_free(struct fqa_run *run)
+{
+	struct fqa_context *ctx = run->queue->obj.ctx;
+
+	fqa_sglist_free(ctx, &run->in_list);
+	fqa_sglist_free(ctx, &run->out_list);
+	if (run->in)
+		fqa_object_put(&run->in->obj);
+	if (run->out)
+		fqa_object_put(&run->out->obj);
+	if (run->model)
+		fqa_object_put(&run->model->obj);
+	fqa_object_put(&run->queue->obj);
+	kfree(run);
+}
+
+/* All but the CID. */
+void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd)
+{
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->opcode = FQA_OP_RUN;
+	cmd->slot = cpu_to_le32(run->model->slot);
+	cmd->run.first_layer = cpu_to_le32(run->first_layer);
+	cmd->run.layer_count = cpu_to_le32(run->layer_count);
+	cmd->run.batch = cpu_to_le32(run->batch);
+	fqa_sglist_describe(&run->in_list, &cmd->run.in);
+	fqa_sglist_describe(&run->out_list, &cmd->run.out);
+}
+
+static int fqa_run_errno(u16 code)
+{
+	switch (code) {
+	case FQA_SC_OK:
+		return 0;
+	case FQA_SC_DMA_FAULT:
+		return -EFAULT;
+	case FQA_SC_BAD_LENGTH:
+	case FQA_SC_BAD_RANGE:
+		return -EINVAL;
+	default:
+		return -EIO;
+	}
+}
+
+void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict)
+{
+	struct fqa_result *result = &run->result;
+
+	result->status = fqa_run_errno(verdict->code);
+	result->card_status = verdict->code;
+	result->layer = verdict->layer;
+	result->offset = verdict->offset;
+	result->cycles = verdict->code == FQA_SC_OK ? verdict->result : 0;
+}
+
+/* The card has not answered. */
+void fqa_run_set_status(struct fqa_run *run, int status)
+{
+	run->result.status = status;
+	run->result.layer = FQA_NO_LAYER;
+}

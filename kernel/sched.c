@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Which run starts next. Runs wait in their user queue; queues with waiting runs
+ * are in their context's ring, contexts in the card's, and both rings are served in turn, so
+ * that no open file waits for more than one run of each other one.
+ */
+#include "fqa.h"
+
+/* Card state, and so whether runs start, is the dispatcher's affair. */
+void fqa_sched_add(struct fqa_run *run)
+{
+	struct fqa_queue *queue = run->queue;
+	struct fqa_context *ctx = queue->obj.ctx;
+
+	lockdep_assert_held(&ctx->card->lock);
+	list_add_tail(&run->node, &queue->pending);
+	if (list_empty(&queue->ready_node))
+		list_add_tail(&queue->ready_node, &ctx->ready);
+	if (list_empty(&ctx->ready_node))
+		list_add_tail(&ctx->ready_node, &ctx->card->ready);
+}
+
+static void fqa_sched_rotate(struct list_head *node, struct list_head *ring, bool stays)
+{
+	if (stays)
+		list_move_tail(node, ring);
+	else
+		list_del_init(node);
+}
+
+static struct fqa_run *fqa_sched_next(struct fqa_card *card)
+{
+	struct fqa_context *ctx;
+	struct fqa_queue *queue;
+	struct fqa_run *run;
+
+	ctx = list_first_entry_or_null(&card->ready, struct fqa_context, ready_node);
+	if (!ctx)
+		return NULL;
+	queue = list_first_entry(&ctx->ready, struct fqa_queue, ready_node);
+	run = list_first_entry(&queue->pending, struct fqa_run, node);
+	list_del(&run->node);
+	fqa_sched_rotate(&queue->ready_node, &ctx->ready, !list_empty(&queue->pending));
+	fqa_sched_rotate(&ctx->ready_node, &card->ready, !list_empty(&ctx->ready));
+	return run;
+}
+
+/* Start what the card has room for. Runs that end at once go to @done. */
+void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done)
+{
+	struct fqa_hwq *hwq;
+	struct fqa_run *run;
+
+	lockdep_assert_held(&card->lock);
+	if (card->state != FQA_STATE_LIVE)
+		return;
+	while ((hwq = fqa_hwq_pick(card)) && (run = fqa_sched_next(card))) {
+		if (run->model->dead) {
+			fqa_run_set_status(run, -EIO);
+			list_add_tail(&run->node, done);
+			continue;
+		}
+		fqa_hwq_start(hwq, run);
+	}
+}
+
+void fqa_sched_kick(struct fqa_card *card)
+{
+	LIST_HEAD(done);
+
+	spin_lock(&card->lock);
+	fqa_sched_dispatch(card, &done);
+	spin_unlock(&card->lock);
+	fqa_sched_finish(card, &done);
+}
+
+/* Take back the runs of a queue that have not started. */
+void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head *done)
+{
+	struct fqa_context *ctx = queue->obj.ctx;
+	struct fqa_run *run;
+
+	lockdep_assert_held(&ctx->card->lock);
+	list_for_each_entry(run, &queue->pending, node)
+		fqa_run_set_status(run, status);
+	list_splice_tail_init(&queue->pending, done);
+	list_del_init(&queue->ready_node);
+	if (list_empty(&ctx->ready))
+		list_del_init(&ctx->ready_node);
+}
+
+static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
+{
+	struct fqa_queue *queue = run->queue;
+	struct fqa_context *ctx = queue->obj.ctx;
+
+	/* Output must be the CPU's before anybody is told. */
+	if (run->started)
+		fqa_memory_sync_cpu(run->out->memory, run->out_offset, run->out_length);
+	/* These two outlive the run until the waiters are woken. */
+	fqa_object_get(&queue->obj);
+
+	spin_lock(&card->lock);
+	fqa_queue_record(queue, run);
+	spin_unlock(&card->lock);
+	wake_up_all(&queue->wait);
+	wake_up_all(&ctx->poll_wait);
+
+	fqa_run_free(run);
+	spin_lock(&card->lock);
+	/* Whoever waits for this may take down what the run has used. */
+	if (!--ctx->unfinished)
+		wake_up_all(&ctx->idle_wait);
+	spin_unlock(&card->lock);
+	fqa_object_put(&queue->obj);
+}
+
+/* Tell waiters of runs that have ended, and free them. */
+void fqa_sched_finish(struct fqa_card *card, struct list_head *done)
+{
+	struct fqa_run *run, *next;
+
+	list_for_each_entry_safe(run, next, done, node)
+		fqa_sched_finish_run(card, run);
+	INIT_LIST_HEAD(done);
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Scatter lists in the card's form: chained segments from DMA pools (CARD.md section 5). */
+#include <linux/dmapool.h>
+#include <linux/slab.h>
+
+#include "fqa.h"
+
+#define FQA_SMALL_ENTRIES	(FQA_SEGMENT_SMALL / sizeof(struct fqa_hw_sge))
+#define FQA_LARGE_ENTRIES	(FQA_SEGMENT_LARGE / sizeof(struct fqa_hw_sge))
+
+static unsigned int fqa_sglist_count(struct fqa_memory *mem, u64 offset, u64 length)
+{
+	struct fqa_pieces it;
+	unsigned int n = 0;
+
+	fqa_pieces_init(&it, mem, offset, length);
+	while (fqa_pieces_next(&it))
+		n++;
+	return n;
+}
+
+/* Each segment but the last gives one entry to the link. */
+static unsigned int fqa_sglist_segments(unsigned int entries)
+{
+	if (entries <= FQA_LARGE_ENTRIES)
+		return 1;
+	return 1 + DIV_ROUND_UP(entries - FQA_LARGE_ENTRIES, FQA_LARGE_ENTRIES - 1);
+}
+
+static void fqa_sglist_fill(struct fqa_sglist *list, struct fqa_memory *mem,
+			    u64 offset, u64 length, unsigned int entries)
+{
+	unsigned int capacity = list->pool == mem->ctx->card->small_pool ?
+				FQA_SMALL_ENTRIES : FQA_LARGE_ENTRIES;
+	struct fqa_segment *segment = list->segments;
+	struct fqa_hw_sge *sge = segment->cpu;
+	unsigned int at = 0;
+	struct fqa_pieces it;
+
+	list->first_bytes = min(entries, capacity) * sizeof(*sge);
+	fqa_pieces_init(&it, mem, offset, length);
+	while (fqa_pieces_next(&it)) {
+		if (at == capacity - 1 && entries > 1) {
+			segment++;
+			sge[at].addr = cpu_to_le64(segment->dma);
+			sge[at].len = cpu_to_le32(min(entries, capacity) * sizeof(*sge));
+			sge[at].flags = cpu_to_le32(FQA_SGE_LINK);
+			sge = segment->cpu;
+			at = 0;
+		}
+		sge[at].addr = cpu_to_le64(it.addr);
+		sge[at].len = cpu_to_le32(it.bytes);
+		sge[at].flags = 0;
+		at++;
+		entries--;
+	}
+}
+
+static int fqa_sglist_alloc(struct fqa_sglist *list, unsigned int count)
+{
+	list->segments = &list->one;
+	if (count > 1) {
+		list->segments = kcalloc(count, sizeof(*list->segments), GFP_KERNEL_ACCOUNT);
+		if (!list->segments)
+			return -ENOMEM;
+	}
+	for (list->count = 0; list->count < count; list->count++) {
+		struct fqa_segment *segment = &list->segments[list->count];
+
+		segment->cpu = dma_pool_alloc(list->pool, GFP_KERNEL, &segment->dma);
+		if (!segment->cpu)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/*
+ * A list of a range of mapped memory, charged to the context. @list must be
+ * zeroed. -ENOSPC: above the open file's limit; -ENOMEM: no memory, or the range is in more
+ * pieces than the card takes.
+ */
+int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
+		     struct fqa_memory *mem, u64 offset, u64 length)
+{
+	unsigned int entries = fqa_sglist_count(mem, offset, length);
+	bool small = entries <= FQA_SMALL_ENTRIES;
+	unsigned int count = fqa_sglist_segments(entries);
+	u64 bytes = (u64)count * (small ? FQA_SEGMENT_SMALL : FQA_SEGMENT_LARGE);
+	int ret;
+
+	if (!entries || entries > FQA_MAX_SCATTER)
+		return -ENOMEM;
+	ret = fqa_context_charge_buffer(ctx, bytes);
+	if (ret)
+		return ret;
+	list->charged = bytes;
+	list->pool = small ? ctx->card->small_pool : ctx->card->large_pool;
+	ret = fqa_sglist_alloc(list, count);
+	if (ret) {
+		fqa_sglist_free(ctx, list);
+		return ret;
+	}
+	fqa_sglist_fill(list, mem, offset, length, entries);
+	return 0;
+}
+
+/* Also of a list that was never built. */
+void fqa_sglist_free(struct fqa_context *ctx, struct fqa_sglist *list)
+{
+	while (list->count) {
+		list->count--;
+		dma_pool_free(list->pool, list->segments[list->count].cpu,
+			      list->segments[list->count].dma);
+	}
+	if (list->segments != &list->one)
+		kfree(list->segments);
+	list->segments = NULL;
+	fqa_context_uncharge_buffer(ctx, list->charged);
+	list->charged = 0;
+}
+
+void fqa_sglist_describe(const struct fqa_sglist *list, struct fqa_hw_list *hw)
+{
+	hw->addr = cpu_to_le64(list->segments[0].dma);
+	hw->len = cpu_to_le32(list->first_bytes);
+	hw->reserved = 0;
+}

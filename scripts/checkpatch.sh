@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+#
+# Runs the kernel's checkpatch.pl --strict over the driver, its headers and its
+# kselftest. The exceptions are named in .checkpatch.conf.
+#
+# Usage: scripts/checkpatch.sh [FILE...]
+
+set -eu
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+source=$("$top/scripts/linux-source.sh")
+cd "$top"
+if [ $# -eq 0 ]; then
+	set -- kernel/*.[ch] kernel/uapi/*.h firmware-format/fqaccel_hw.h tests/kselftest/*.c
+fi
+
+failed=0
+for file; do
+	# checkpatch.pl reads .checkpatch.conf from the current folder.
+	if ! said=$(perl "$source/scripts/checkpatch.pl" --file "$file"); then
+		printf '%s\n' "$said" | grep -v '^total:' >&2
+		failed=1
+	fi
+done
+if [ $failed -ne 0 ]; then
+	echo "checkpatch: see above" >&2
+	exit 1
+fi
+echo "checkpatch: $# files are clean"
