@@ -46,8 +46,10 @@ sync_files()
 }
 sync_files
 
+# Our make's flags and job server are not for kbuild.
+unset MAKEFLAGS MFLAGS MAKELEVEL
 log=$out/build.log
-if ! make -s -C "$kdir" M="$out" W=1 "$@" modules >"$log" 2>&1; then
+if ! make -s -j"$(nproc)" -C "$kdir" M="$out" W=1 "$@" modules >"$log" 2>&1; then
 	cat "$log" >&2
 	echo "module-build: fqaccel.ko could not be built against $kdir" >&2
 	exit 1

@@ -137,7 +137,9 @@ if [ ! -e configured ]; then
 	echo "qemu-build: building, a few minutes the first time"
 fi
 ninja -j "$jobs" qemu-system-x86_64 >ninja.log 2>&1 || {
-	grep -E -A 12 'error:|FAILED|ERROR' ninja.log | head -n 60 >&2 || :
+	# A linker's command line is as long as the rest of the log.
+	grep -E -A 12 'error:|FAILED|ERROR|undefined' ninja.log | grep -v '^c[a+]' |
+		cut -c 1-300 | head -n 60 >&2 || :
 	die "the build failed; the whole log is $base/build/ninja.log"
 }
 if ! cmp -s qemu-system-x86_64 "$top/build/qemu-system-x86_64"; then
