@@ -53,6 +53,16 @@ void net_destroy(struct net *net)
 	free(net);
 }
 
+char *net_name(const char *name)
+{
+	char *copy = strndup(name ? name : "", 200), *p;
+
+	for (p = copy; p && *p; p++)
+		if (*p < 0x20 || *p > 0x7e)
+			*p = '_';
+	return copy;
+}
+
 void net_layer_init(struct net_layer *l, enum net_kind kind)
 {
 	memset(l, 0, sizeof(*l));
@@ -99,7 +109,7 @@ int net_add_tensor(struct net *net, const char *name, uint64_t c, uint64_t h, ui
 		       sizeof(*net->tensors)))
 		return net_nomem(err);
 	t = &net->tensors[net->tensor_count];
-	t->name = strdup(name);
+	t->name = net_name(name);
 	if (!t->name)
 		return net_nomem(err);
 	t->c = (uint32_t)c;
@@ -113,7 +123,7 @@ int net_add_layer(struct net *net, const struct net_layer *layer, struct net_err
 	struct net_layer *l, copy = *layer;
 	int rc = 0;
 
-	copy.name = strdup(layer->name ? layer->name : "");
+	copy.name = net_name(layer->name);
 	if (!copy.name)
 		rc = net_nomem(err);
 	else if (net->layer_count >= 4 * NET_MAX_LAYERS)

@@ -61,6 +61,7 @@ struct net_layer {
 	uint32_t pad_top, pad_left, pad_bottom, pad_right;
 	uint32_t groups;
 	bool count_padding;	/* NET_AVGPOOL: the divisor counts the padding */
+	uint32_t divisor;	/* NET_AVGPOOL: instead of any count, 0: none */
 	float *weight;		/* [out c][in c / groups][kernel_h][kernel_w] */
 	float *bias;		/* [out c]: NET_CONV, NET_FC, NET_AFFINE */
 	float *scale;		/* [out c]: NET_AFFINE */
@@ -76,6 +77,9 @@ struct net {
 
 /** net_create() - an empty network, NULL when out of memory. */
 struct net *net_create(void);
+
+/** net_name() - a copy for texts of an image: printable ASCII, at most 200 characters. */
+char *net_name(const char *name);
 
 /** net_destroy() - free a network with all its arrays; NULL is allowed. */
 void net_destroy(struct net *net);

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT
+# fqaccel-compress.
+
+include tools/net/build.mk
+
+COMPRESS_SRCS := \
+	tools/compress/card.c \
+	tools/compress/image.c \
+	tools/compress/main.c \
+	tools/compress/options.c \
+	tools/compress/pictures.c \
+	tools/compress/report.c
+
+COMPRESS_OBJS := $(COMPRESS_SRCS:%.c=$(O)/obj/%.o)
+
+$(O)/fqaccel-compress: $(COMPRESS_OBJS) $(NET_OBJS) $(TOOLS_COMMON_OBJS) $(O)/libfqaccel.a
+	$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm
+
+PROGRAMS += $(O)/fqaccel-compress

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: MIT
+/* What the card makes of the image: runs on the soft card, beside the float network. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "compress.h"
+#include "fqaccel.h"
+#include "net/exec.h"
+#include "net/fqz_float.h"
+
+struct verdict {
+	uint32_t card, reference;	/* best class */
+	uint32_t card_rank, reference_rank;	/* of the label */
+};
+
+struct score_job {
+	struct fqaccel_model *model;
+	struct fqaccel_model_info info;
+	const struct picture_set *set;
+	struct net_state **states;	/* by worker, or NULL */
+	struct netf **floats;		/* by worker, or NULL */
+	float scale;
+	float **outputs;		/* by worker: the card's and the reference's */
+	void **raw;			/* by worker */
+	struct verdict *verdicts;	/* by picture */
+	size_t elements;
+};
+
+/* How many classes come before @label; ties go to the lower class. */
+static uint32_t rank_of(const float *v, size_t n, int label)
+{
+	uint32_t rank = 0;
+	size_t i;
+
+	if (label < 0 || (size_t)label >= n)
+		return UINT32_MAX;
+	for (i = 0; i < n; i++)
+		rank += v[i] > v[label] || (v[i] == v[label] && i < (size_t)label);
+	return rank;
+}
+
+static void raw_to_float(const struct score_job *j, const void *raw, float *v)
+{
+	size_t i;
+
+	for (i = 0; i < j->elements; i++)
+		v[i] = j->info.output.type == FQACCEL_S32 ? (float)((const int32_t *)raw)[i] :
+		       j->info.output.type == FQACCEL_S8 ? (float)((const int8_t *)raw)[i] :
+		       (float)((const uint8_t *)raw)[i];
+}
+
+static int score_reference(struct score_job *j, const uint8_t *pixels, unsigned int worker,
+			   float *out)
+{
+	struct net_state *s = j->states ? j->states[worker] : NULL;
+	size_t i;
+	int rc;
+
+	if (j->floats)
+		return netf_run(j->floats[worker], pixels, out);
+	for (i = 0; i < j->info.input_bytes; i++)
+		s->tensors[0][i] = (float)pixels[i] * j->scale;
+	rc = net_state_run(s);
+	memcpy(out, s->tensors[s->net->output], j->elements * sizeof(float));
+	return rc;
+}
+
+static int score_picture(void *arg, size_t i, unsigned int worker)
+{
+	struct score_job *j = arg;
+	const uint8_t *pixels = j->set->pixels + i * j->info.input_bytes;
+	float *card = j->outputs[worker], *reference = card + j->elements;
+	struct verdict *v = &j->verdicts[i];
+	int label = j->set->labels[i], rc;
+
+	rc = fqaccel_infer(j->model, pixels, j->raw[worker], 1);
+	if (rc)
+		return rc;
+	/* 32-bit logits above 2^24 would tie as floats; compare the integers' order. */
+	raw_to_float(j, j->raw[worker], card);
+	v->card = calib_top1(card, j->elements);
+	v->card_rank = rank_of(card, j->elements, label);
+	if (!j->states && !j->floats)
+		return 0;
+	rc = score_reference(j, pixels, worker, reference);
+	v->reference = calib_top1(reference, j->elements);
+	v->reference_rank = rank_of(reference, j->elements, label);
+	return rc;
+}
+
+static int job_alloc(struct score_job *j, const struct net *net, const struct fqz_image *img,
+		     unsigned int threads, char *err, size_t errlen)
+{
+	struct net_error e = { "out of memory" };
+	unsigned int w;
+
+	j->verdicts = calloc(j->set->count, sizeof(*j->verdicts));
+	j->outputs = calloc(threads, sizeof(*j->outputs));
+	j->raw = calloc(threads, sizeof(*j->raw));
+	j->states = net ? calloc(threads, sizeof(*j->states)) : NULL;
+	j->floats = img ? calloc(threads, sizeof(*j->floats)) : NULL;
+	snprintf(err, errlen, "out of memory");
+	if (!j->verdicts || !j->outputs || !j->raw || (net && !j->states) || (img && !j->floats))
+		return -ENOMEM;
+	for (w = 0; w < threads; w++) {
+		j->outputs[w] = malloc(2 * j->elements * sizeof(float));
+		j->raw[w] = malloc(j->info.output_bytes);
+		if (net)
+			j->states[w] = net_state_create(net);
+		if (!j->outputs[w] || !j->raw[w] || (net && !j->states[w]))
+			return -ENOMEM;
+		if (img && netf_open(img, &j->floats[w], &e)) {
+			snprintf(err, errlen, "%s", e.text);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
+static void job_free(struct score_job *j, unsigned int threads)
+{
+	unsigned int w;
+
+	for (w = 0; w < threads; w++) {
+		if (j->outputs)
+			free(j->outputs[w]);
+		if (j->raw)
+			free(j->raw[w]);
+		if (j->states)
+			net_state_destroy(j->states[w]);
+		if (j->floats)
+			netf_close(j->floats[w]);
+	}
+	free(j->outputs);
+	free(j->raw);
+	free(j->states);
+	free(j->floats);
+	free(j->verdicts);
+}
+
+static void score_sum(const struct score_job *j, struct score *s)
+{
+	size_t i;
+
+	memset(s, 0, sizeof(*s));
+	s->pictures = j->set->count;
+	for (i = 0; i < j->set->count; i++) {
+		const struct verdict *v = &j->verdicts[i];
+
+		s->agree += v->card == v->reference;
+		if (j->set->labels[i] < 0)
+			continue;
+		s->labeled++;
+		s->top1 += v->card_rank < 1;
+		s->top5 += v->card_rank < 5;
+		s->float_top1 += v->reference_rank < 1;
+		s->float_top5 += v->reference_rank < 5;
+	}
+}
+
+/* The reference is @net, a float execution of @img, or none. */
+static int score_run(const void *image, size_t len, const struct net *net,
+		     const struct fqz_image *img, float scale, const struct picture_set *set,
+		     unsigned int threads, struct score *s, char *err, size_t errlen)
+{
+	struct score_job j = { .set = set, .scale = scale };
+	struct fqaccel_card *card = NULL;
+	int rc;
+
+	rc = fqaccel_card_open("soft", &card);
+	if (!rc)
+		rc = fqaccel_model_load(card, image, len, &j.model);
+	if (!rc)
+		rc = fqaccel_model_info(j.model, &j.info, sizeof(j.info));
+	if (rc) {
+		snprintf(err, errlen, "the soft card refuses the image: %s", fqaccel_error());
+		goto close;
+	}
+	j.elements = (size_t)j.info.output.c * j.info.output.h * j.info.output.w;
+	rc = job_alloc(&j, net, img, threads, err, errlen);
+	if (!rc) {
+		rc = net_parallel(set->count, threads, score_picture, &j);
+		if (rc)
+			snprintf(err, errlen, "a run on the soft card failed: %s", strerror(-rc));
+	}
+	if (!rc)
+		score_sum(&j, s);
+	job_free(&j, threads);
+close:
+	fqaccel_model_close(j.model);
+	fqaccel_card_close(card);
+	return rc;
+}
+
+int card_score(const void *image, size_t len, const struct net *net, float scale,
+	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
+	       size_t errlen)
+{
+	return score_run(image, len, net, NULL, scale, set, threads, s, err, errlen);
+}
+
+static void compare_print(const struct score *s)
+{
+	double n = (double)s->pictures, l = s->labeled ? (double)s->labeled : 1;
+
+	printf("{\"images\": %zu, \"same_top1\": %.2f", s->pictures, 100 * (double)s->agree / n);
+	if (s->labeled)
+		printf(", \"card\": {\"top1\": %.2f, \"top5\": %.2f}, "
+		       "\"float\": {\"top1\": %.2f, \"top5\": %.2f}",
+		       100 * (double)s->top1 / l, 100 * (double)s->top5 / l,
+		       100 * (double)s->float_top1 / l, 100 * (double)s->float_top5 / l);
+	printf("}\n");
+}
+
+int compare_run(const struct compress_options *o, char *err, size_t errlen)
+{
+	struct picture_set set = { 0 };
+	struct fqz_image *img = NULL;
+	struct net_tensor input = { 0 };
+	struct fqz_error e = { 0 };
+	struct score s;
+	void *data;
+	size_t len;
+	int rc;
+
+	rc = file_read(o->compare, (size_t)1 << 32, &data, &len, err, errlen);
+	if (rc)
+		return rc;
+	rc = fqz_image_open(data, len, &img, &e);
+	if (rc) {
+		snprintf(err, errlen, "%s: %s at byte %llu: %s", o->compare,
+			 fqz_reason_name(e.reason), (unsigned long long)e.offset,
+			 e.what ? e.what : "");
+		goto out;
+	}
+	input.c = img->tensors[0].c;
+	input.h = img->tensors[0].h;
+	input.w = img->tensors[0].w;
+	rc = pictures_load(o->calibrate, SIZE_MAX, &input, (enum img_color)img->color,
+			   (int)img->resize_shorter, o->threads, (const char *const *)img->classes,
+			   img->class_count, &set, err, errlen);
+	if (!rc)
+		rc = score_run(data, len, NULL, img, 0, &set, o->threads, &s, err, errlen);
+	if (!rc)
+		compare_print(&s);
+out:
+	pictures_free(&set);
+	fqz_image_close(img);
+	free(data);
+	return rc;
+}

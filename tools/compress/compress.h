@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of fqaccel-compress share. */
+#ifndef COMPRESS_H
+#define COMPRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/dataset.h"
+#include "net/quantize.h"
+
+struct compress_options {
+	const char *model, *output, *calibrate, *evaluate, *classes, *description;
+	const char *compare;		/* an image to compare with its float execution */
+	struct quantize_options quantize;
+	bool rounding_given, wsep_given;
+	double sparsity;
+	float mean[3], std[3];
+	bool bgr, range255, quiet;
+	long resize;			/* -1: by the input's size */
+	size_t pictures;		/* at most so many for calibration */
+	unsigned int threads;
+	char text[1024];		/* the options as given, for the metadata */
+};
+
+/** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */
+int options_parse(struct compress_options *o, int argc, char **argv);
+
+/* Pictures as the network takes them, N * C * H * W bytes, and their labels. */
+struct picture_set {
+	size_t count;
+	uint8_t *pixels;
+	int *labels;
+	bool labeled;
+};
+
+/**
+ * pictures_load() - read and fit at most @limit pictures, evenly taken from the set
+ * @color: channel order of the network's input
+ * Return: 0 or a negative errno, @err is one line.
+ */
+int pictures_load(const char *path, size_t limit, const struct net_tensor *t,
+		  enum img_color color, int resize, unsigned int threads,
+		  const char *const *classes, size_t class_count, struct picture_set *set,
+		  char *err, size_t errlen);
+
+/** pictures_synthetic() - random soft-edged pictures, for want of real ones. */
+int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture_set *set);
+
+/** pictures_free() - free the arrays. */
+void pictures_free(struct picture_set *set);
+
+/** classes_load() - one name in a line; @count must be met. */
+int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen);
+
+/** classes_free() - free the names. */
+void classes_free(char **names, size_t count);
+
+/* How a network did on pictures. */
+struct score {
+	size_t pictures, labeled;
+	size_t agree;		/* same best class as the float network */
+	size_t top1, top5;	/* of the labeled ones */
+	size_t float_top1, float_top5;
+};
+
+/* The image being made. */
+struct image_info {
+	const struct compress_options *o;
+	const struct qnet *q;
+	char **classes;		/* NULL: none */
+	uint32_t class_count;
+	enum fqz_color color;
+	uint32_t resize;
+	uint32_t source_crc;
+	const struct score *score;	/* NULL: not measured yet */
+	const char *score_data;
+};
+
+/** image_make() - the .fqz image in memory; *data is malloc()ed. */
+int image_make(const struct image_info *info, void **data, size_t *len, char *err,
+	       size_t errlen);
+
+/**
+ * card_score() - run an image on the soft card and compare with the float network
+ * @net:   the float network, or NULL: no agreement
+ * @scale: real value of a pixel step of the float network's input
+ */
+int card_score(const void *image, size_t len, const struct net *net, float scale,
+	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
+	       size_t errlen);
+
+/** compare_run() - an image on the card against a float execution of the same weights. */
+int compare_run(const struct compress_options *o, char *err, size_t errlen);
+
+/** report_print() - size, agreement, worst layers. */
+void report_print(const struct image_info *info, size_t bytes, const struct score *calibration,
+		  const struct score *evaluation);
+
+#endif

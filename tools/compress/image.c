@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/* From the quantized network to the bytes of an .fqz image, with its metadata. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "compress.h"
+
+#define IMAGE_META	12
+
+static void meta_add(struct fqz_image *img, const char *key, const char *value)
+{
+	img->meta[img->meta_count].key = key;
+	img->meta[img->meta_count++].value = value;
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash && slash[1] ? slash + 1 : path;
+}
+
+struct texts {
+	char crc[16], images[24], top1[16], top5[16], agreement[16], data[512];
+};
+
+/* Keys in ascending order (FORMAT.md section 8). */
+static void meta_fill(const struct image_info *info, struct fqz_image *img, struct texts *t)
+{
+	const struct score *s = info->score;
+
+	if (s && s->pictures) {
+		double n = (double)s->labeled, all = (double)s->pictures;
+
+		snprintf(t->data, sizeof(t->data), "%s", info->score_data);
+		snprintf(t->images, sizeof(t->images), "%zu", s->pictures);
+		snprintf(t->agreement, sizeof(t->agreement), "%.2f", 100 * (double)s->agree / all);
+		meta_add(img, "accuracy.data", t->data);
+		meta_add(img, "accuracy.images", t->images);
+		if (s->labeled) {
+			snprintf(t->top1, sizeof(t->top1), "%.2f", 100 * (double)s->top1 / n);
+			snprintf(t->top5, sizeof(t->top5), "%.2f", 100 * (double)s->top5 / n);
+			meta_add(img, "accuracy.top1", t->top1);
+			meta_add(img, "accuracy.top5", t->top5);
+		}
+		meta_add(img, "agreement.top1", t->agreement);
+	}
+	if (info->o->description)
+		meta_add(img, "description", info->o->description);
+	meta_add(img, "encoder", "fqaccel-compress " FQACCEL_VERSION);
+	meta_add(img, "encoder.options", info->o->text);
+	snprintf(t->crc, sizeof(t->crc), "%08x", info->source_crc);
+	meta_add(img, "source.crc32c", t->crc);
+	meta_add(img, "source.name", base_name(info->o->model));
+}
+
+int image_make(const struct image_info *info, void **data, size_t *len, char *err,
+	       size_t errlen)
+{
+	const struct net *net = info->q->net;
+	struct fqz_image img = { .tensors = info->q->tensors, .tensor_count = net->tensor_count,
+				 .layer_count = net->layer_count, .color = info->color,
+				 .range255 = info->o->range255, .resize_shorter = info->resize,
+				 .class_count = info->class_count,
+				 .classes = (const char **)info->classes };
+	struct fqz_meta meta[IMAGE_META];
+	struct fqz_error e = { 0 };
+	struct texts texts;
+	uint32_t i;
+	int rc;
+
+	memcpy(img.mean, info->o->mean, sizeof(img.mean));
+	memcpy(img.std, info->o->std, sizeof(img.std));
+	img.meta = meta;
+	meta_fill(info, &img, &texts);
+	img.layers = calloc(net->layer_count, sizeof(*img.layers));
+	if (!img.layers) {
+		snprintf(err, errlen, "out of memory");
+		return -ENOMEM;
+	}
+	for (i = 0; i < net->layer_count; i++)
+		img.layers[i] = info->q->layers[i].f;
+	rc = fqz_image_write(&img, data, len, &e);
+	if (rc && e.layer != FQZ_NO_LAYER && e.layer < net->layer_count)
+		snprintf(err, errlen, "layer %u, '%.100s': %s", e.layer, net->layers[e.layer].name,
+			 e.what ? e.what : fqz_reason_name(e.reason));
+	else if (rc)
+		snprintf(err, errlen, "%s", e.what ? e.what : fqz_reason_name(e.reason));
+	free(img.layers);
+	return rc;
+}

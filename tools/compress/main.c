@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: MIT
+/* fqaccel-compress: from an ONNX network to an .fqz image. */
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/file.h"
+#include "compress.h"
+#include "net/onnx.h"
+
+#define MAIN_MEMORY	((size_t)3 << 29)	/* bytes for calibration activations */
+#define MAIN_RESIZE	64	/* inputs from this size on are cropped out of a larger picture */
+
+/* Everything that one compression holds. */
+struct compression {
+	struct compress_options o;
+	struct net *net;
+	struct qnet *q;
+	struct image_info info;
+	struct picture_set calibration, evaluation;
+	struct score calibration_score, evaluation_score;
+	float pixel_scale;
+	void *image;
+	size_t len;
+	char err[1024];
+};
+
+static int fail(const char *what, const char *why)
+{
+	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
+	return 1;
+}
+
+/* y = (x - mean) / std in front of the network, x in 0..1; times 255 with --range255. */
+static int add_normalization(struct compression *c, struct net_error *err)
+{
+	const struct compress_options *o = &c->o;
+	uint32_t channels = c->net->tensors[0].c, k;
+	double range = o->range255 ? 255 : 1;
+	bool needed = o->range255;
+	struct net_layer l;
+	int t, rc;
+
+	for (k = 0; k < 3; k++)
+		needed |= o->mean[k] != 0 || o->std[k] != 1;
+	if (!needed)
+		return 0;
+	net_layer_init(&l, NET_AFFINE);
+	l.name = (char *)"normalize";
+	l.scale = malloc(channels * sizeof(float));
+	l.bias = malloc(channels * sizeof(float));
+	if (!l.scale || !l.bias) {
+		free(l.scale);
+		free(l.bias);
+		return net_nomem(err);
+	}
+	for (k = 0; k < channels; k++) {
+		/* --mean and --std are R, G, B whatever the network's order is. */
+		uint32_t color = channels == 1 ? 0 : o->bgr ? channels - 1 - k : k;
+
+		l.scale[k] = (float)(range / o->std[color]);
+		l.bias[k] = (float)(-range * o->mean[color] / o->std[color]);
+	}
+	t = net_add_tensor(c->net, "picture", channels, c->net->tensors[0].h,
+			   c->net->tensors[0].w, err);
+	if (t < 0) {
+		free(l.scale);
+		free(l.bias);
+		return t;
+	}
+	l.in[0] = (uint32_t)t;
+	l.in_count = 1;
+	l.out = 0;
+	rc = net_add_layer(c->net, &l, err);
+	if (rc)
+		return rc;
+	/* It comes first. */
+	l = c->net->layers[c->net->layer_count - 1];
+	memmove(&c->net->layers[1], &c->net->layers[0],
+		(c->net->layer_count - 1) * sizeof(c->net->layers[0]));
+	c->net->layers[0] = l;
+	c->net->input = (uint32_t)t;
+	return net_simplify(c->net, err);
+}
+
+static int prune(struct compression *c)
+{
+	uint32_t i;
+	int rc = 0;
+
+	for (i = 0; !rc && i < c->net->layer_count; i++) {
+		struct net_layer *l = &c->net->layers[i];
+
+		if (net_layer_has_weights(l))
+			rc = quant_prune(l->weight, net_layer_weights(c->net, l), c->o.sparsity);
+	}
+	return rc;
+}
+
+static int load_network(struct compression *c)
+{
+	struct compress_options *o = &c->o;
+	static struct net_error err;	/* 8 KiB, and the program does this once */
+	uint32_t channels;
+	size_t count;
+
+	if (onnx_import_file(o->model, &c->net, &c->info.source_crc, &err))
+		return fail(o->model, err.text);
+	channels = c->net->tensors[0].c;
+	if (channels != 1 && channels != 3)
+		return fail(o->model, "its input has neither 3 channels nor 1; only pictures are "
+			    "supported");
+	if (o->bgr && channels == 1)
+		return fail(o->model, "--bgr, but its input has one channel");
+	c->info.color = channels == 1 ? FQZ_GRAY : o->bgr ? FQZ_BGR : FQZ_RGB;
+	if (add_normalization(c, &err))
+		return fail(o->model, err.text);
+	if (prune(c))
+		return fail(o->model, "out of memory");
+	count = net_tensor_elements(&c->net->tensors[c->net->output]);
+	if (o->classes) {
+		if (classes_load(o->classes, count, &c->info.classes, c->err, sizeof(c->err)))
+			return fail("", c->err);
+		c->info.class_count = (uint32_t)count;
+	}
+	return 0;
+}
+
+/* What FORMAT.md calls Resize_Shorter. */
+static uint32_t resize_of(const struct compress_options *o, const struct net_tensor *t)
+{
+	uint32_t side = t->h < t->w ? t->h : t->w;
+
+	if (o->resize >= 0)
+		return (uint32_t)o->resize;
+	return side < MAIN_RESIZE ? 0 : (side * 8 + 3) / 7;
+}
+
+static int load_pictures(struct compression *c)
+{
+	const struct compress_options *o = &c->o;
+	const struct net_tensor *t = &c->net->tensors[0];
+	size_t fit = MAIN_MEMORY / quantize_memory(c->net), limit = o->pictures;
+	const char *const *names = (const char *const *)c->info.classes;
+	enum img_color color = (enum img_color)c->info.color;
+	int rc;
+
+	c->info.resize = resize_of(o, t);
+	fit = fit < 1 ? 1 : fit;
+	if (fit < limit)
+		limit = fit;
+	if (!o->calibrate) {
+		if (pictures_synthetic(t, o->quantize.weights.seed, &c->calibration))
+			return fail("", "out of memory");
+		return 0;
+	}
+	rc = pictures_load(o->calibrate, limit, t, color, (int)c->info.resize, o->threads, names,
+			   c->info.class_count, &c->calibration, c->err, sizeof(c->err));
+	if (!rc && c->calibration.count == fit && fit < o->pictures && !o->quiet)
+		fprintf(stderr, "fqaccel-compress: %zu calibration pictures are used, more would "
+			"take over 1.5 GiB of memory\n", fit);
+	if (!rc && o->evaluate)
+		rc = pictures_load(o->evaluate, SIZE_MAX, t, color, (int)c->info.resize, o->threads,
+				   names, c->info.class_count, &c->evaluation, c->err,
+				   sizeof(c->err));
+	if (!rc && o->evaluate && !c->evaluation.labeled) {
+		snprintf(c->err, sizeof(c->err), "%s: --evaluate needs labeled pictures", o->evaluate);
+		rc = -EINVAL;
+	}
+	return rc ? fail("", c->err) : 0;
+}
+
+static void show_progress(void *arg, uint32_t layer, uint32_t count)
+{
+	(void)arg;
+	fprintf(stderr, "\rlayer %u of %u ", layer + 1, count);
+	if (layer + 1 == count)
+		fputs("\r                        \r", stderr);
+	fflush(stderr);
+}
+
+static int quantize(struct compression *c)
+{
+	struct calib_set set = { c->calibration.count, c->calibration.pixels, c->pixel_scale };
+	static struct net_error err;
+
+	if (!c->o.quiet && isatty(STDERR_FILENO))
+		c->o.quantize.progress = show_progress;
+	if (quantize_network(c->net, &set, &c->o.quantize, &c->q, &err))
+		return fail(c->o.model, err.text);
+	c->info.q = c->q;
+	return 0;
+}
+
+/* Write the image, run it, and write it again with what was measured. */
+static int finish(struct compression *c)
+{
+	struct image_info *info = &c->info;
+	char data[256];
+	int rc;
+
+	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
+	if (!rc)
+		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->calibration,
+				c->o.threads, &c->calibration_score, c->err, sizeof(c->err));
+	if (!rc && c->o.evaluate)
+		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->evaluation,
+				c->o.threads, &c->evaluation_score, c->err, sizeof(c->err));
+	if (rc)
+		return fail(c->o.model, c->err);
+	info->score = c->o.evaluate ? &c->evaluation_score : &c->calibration_score;
+	snprintf(data, sizeof(data), "%s", c->o.evaluate ? "evaluation pictures" :
+		 c->o.calibrate ? "the calibration pictures" : "synthetic pictures");
+	info->score_data = data;
+	free(c->image);
+	c->image = NULL;
+	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
+	if (rc)
+		return fail(c->o.model, c->err);
+	if (file_write(c->o.output, c->image, c->len, c->err, sizeof(c->err)))
+		return fail("", c->err);
+	return 0;
+}
+
+static int compress(struct compression *c)
+{
+	int rc;
+
+	c->info.o = &c->o;
+	c->pixel_scale = 1.0f / 255;
+	rc = load_network(c);
+	if (!rc)
+		rc = load_pictures(c);
+	if (!rc)
+		rc = quantize(c);
+	if (!rc)
+		rc = finish(c);
+	if (!rc)
+		report_print(&c->info, c->len, &c->calibration_score,
+			     c->o.evaluate ? &c->evaluation_score : NULL);
+	free(c->image);
+	qnet_destroy(c->q);
+	classes_free(c->info.classes, c->info.class_count);
+	pictures_free(&c->calibration);
+	pictures_free(&c->evaluation);
+	net_destroy(c->net);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	static struct compression c;
+	int rc;
+
+	rc = options_parse(&c.o, argc, argv);
+	if (rc)
+		return rc - 1;
+	if (c.o.compare)
+		return compare_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0;
+	return compress(&c);
+}

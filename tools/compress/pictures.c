@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MIT
+/* Calibration pictures in the network's layout, and class names. */
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/file.h"
+#include "compress.h"
+#include "net/exec.h"
+#include "net/rng.h"
+
+#define SYNTHETIC_PICTURES	16
+#define SYNTHETIC_WAVES		12
+
+struct load_job {
+	const struct dataset *ds;
+	const struct net_tensor *t;
+	struct picture_set *set;
+	enum img_color color;
+	int resize;
+	size_t total;
+	char *err;		/* of the picture with the lowest number that failed */
+	size_t errlen, failed;
+	pthread_mutex_t lock;	/* guards err and failed */
+};
+
+void pictures_free(struct picture_set *set)
+{
+	free(set->pixels);
+	free(set->labels);
+	memset(set, 0, sizeof(*set));
+}
+
+static int pictures_alloc(const struct net_tensor *t, size_t count, struct picture_set *set)
+{
+	memset(set, 0, sizeof(*set));
+	set->count = count;
+	set->pixels = malloc(count * net_tensor_elements(t));
+	set->labels = malloc(count * sizeof(*set->labels));
+	if (set->pixels && set->labels)
+		return 0;
+	pictures_free(set);
+	return -ENOMEM;
+}
+
+static int load_one(void *arg, size_t i, unsigned int worker)
+{
+	struct load_job *j = arg;
+	size_t n = net_tensor_elements(j->t);
+	char err[256] = "out of memory";
+	struct img img = { 0 };
+	int rc;
+
+	(void)worker;
+	rc = dataset_get(j->ds, i * j->total / j->set->count, &img, &j->set->labels[i], err,
+			 sizeof(err));
+	if (!rc)
+		rc = img_prepare(&img, j->color, (int)j->t->c, (int)j->t->h, (int)j->t->w,
+				 j->resize, j->set->pixels + i * n);
+	img_free(&img);
+	if (!rc)
+		return 0;
+	pthread_mutex_lock(&j->lock);
+	if (i <= j->failed) {
+		j->failed = i;
+		snprintf(j->err, j->errlen, "%s", err);
+	}
+	pthread_mutex_unlock(&j->lock);
+	return rc;
+}
+
+int pictures_load(const char *path, size_t limit, const struct net_tensor *t,
+		  enum img_color color, int resize, unsigned int threads,
+		  const char *const *classes, size_t class_count, struct picture_set *set,
+		  char *err, size_t errlen)
+{
+	struct load_job j = { .t = t, .set = set, .color = color, .resize = resize, .err = err,
+			      .errlen = errlen, .failed = SIZE_MAX };
+	struct dataset *ds;
+	int rc;
+
+	memset(set, 0, sizeof(*set));
+	rc = dataset_open(path, &ds, err, errlen);
+	if (rc)
+		return rc;
+	if (classes)
+		rc = dataset_match_classes(ds, classes, class_count, err, errlen);
+	if (rc)
+		goto close;
+	j.ds = ds;
+	j.total = dataset_size(ds);
+	rc = pictures_alloc(t, j.total < limit ? j.total : limit, set);
+	if (rc) {
+		snprintf(err, errlen, "%s: out of memory for its pictures", path);
+		goto close;
+	}
+	set->labeled = dataset_labeled(ds);
+	pthread_mutex_init(&j.lock, NULL);
+	rc = net_parallel(set->count, threads, load_one, &j);
+	pthread_mutex_destroy(&j.lock);
+	if (rc)
+		pictures_free(set);
+close:
+	dataset_close(ds);
+	return rc;
+}
+
+/* Sums of a few plane waves for each channel, over the whole range of values. */
+int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture_set *set)
+{
+	size_t p, i;
+	uint32_t c, y, x, k;
+	uint8_t *at;
+
+	if (pictures_alloc(t, SYNTHETIC_PICTURES, set))
+		return -ENOMEM;
+	at = set->pixels;
+	for (p = 0; p < set->count; p++) {
+		set->labels[p] = -1;
+		for (c = 0; c < t->c; c++) {
+			float wave[SYNTHETIC_WAVES][3];
+
+			for (k = 0; k < SYNTHETIC_WAVES; k++)
+				for (i = 0; i < 3; i++)
+					wave[k][i] = (float)rng_uniform(seed, p * 16 + c, k * 3 + i);
+			for (y = 0; y < t->h; y++)
+				for (x = 0; x < t->w; x++) {
+					float v = 0;
+
+					for (k = 0; k < SYNTHETIC_WAVES; k++)
+						v += sinf(6.2832f * (wave[k][2] +
+							  (float)k * (wave[k][0] * (float)y / (float)t->h +
+							  wave[k][1] * (float)x / (float)t->w))) /
+						     (1.0f + (float)k / 2);
+					v = 128 + 60 * v;
+					*at++ = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+				}
+		}
+	}
+	return 0;
+}
+
+void classes_free(char **names, size_t count)
+{
+	size_t i;
+
+	for (i = 0; names && i < count; i++)
+		free(names[i]);
+	free(names);
+}
+
+int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen)
+{
+	char *data, *line, *next, *end;
+	char **list = calloc(count ? count : 1, sizeof(*list));
+	size_t n = 0, len;
+	void *p = NULL;
+	int rc = -ENOMEM;
+
+	*names = NULL;
+	snprintf(err, errlen, "%s: out of memory", path);
+	if (!list)
+		return rc;
+	rc = file_read(path, 1 << 20, &p, &len, err, errlen);
+	data = p;
+	for (line = data; !rc && line < data + len; line = next) {
+		end = memchr(line, '\n', (size_t)(data + len - line));
+		next = end ? end + 1 : data + len;
+		end = end ? end : data + len;
+		if (end > line && end[-1] == '\r')
+			end--;
+		if (n < count) {
+			list[n] = strndup(line, (size_t)(end - line));
+			if (!list[n])
+				rc = -ENOMEM;
+		}
+		n++;
+	}
+	if (!rc && n != count) {
+		snprintf(err, errlen, "%s: %zu names, but the network has %zu classes; one name in "
+			 "a line is expected", path, n, count);
+		rc = -EINVAL;
+	}
+	free(p);
+	if (rc)
+		classes_free(list, count);
+	else
+		*names = list;
+	return rc;
+}

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT
+# What the tools that change networks share: graph, ONNX, float executor, quantizer. Programs that use
+# it link $(NET_OBJS) (or $(NET_SAN_OBJS)) and $(NET_LIBS).
+
+NET_SRCS := \
+	tools/net/calib.c \
+	tools/net/conv.c \
+	tools/net/exec.c \
+	tools/net/feedback.c \
+	tools/net/fqz_float.c \
+	tools/net/gmm.c \
+	tools/net/gram.c \
+	tools/net/graph.c \
+	tools/net/lower.c \
+	tools/net/onnx_array.c \
+	tools/net/onnx_fold.c \
+	tools/net/onnx_import.c \
+	tools/net/onnx_layers.c \
+	tools/net/onnx_scan.c \
+	tools/net/quant.c \
+	tools/net/quantize.c \
+	tools/net/simplify.c \
+	tools/net/simulate.c
+
+NET_OBJS := $(NET_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/gen/onnx.pb-c.o
+NET_SAN_OBJS := $(NET_SRCS:%.c=$(O)/san/%.o) $(O)/san/gen/onnx.pb-c.o
+NET_LIBS := -lprotobuf-c -llapacke -lopenblas
+
+# The schema is the distribution's, the code is generated at build time.
+ONNX_PROTO := /usr/include/onnx/onnx.proto
+
+$(O)/gen/onnx.pb-c.c: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(@D) -I$(dir $(ONNX_PROTO)) $<
+
+$(O)/gen/onnx.pb-c.h: $(O)/gen/onnx.pb-c.c ;
+
+$(ONNX_PROTO):
+	@echo '$@ is missing; scripts/deps.sh compress installs it' >&2; exit 1
+
+$(filter %/onnx_array.o %/onnx_fold.o %/onnx_import.o %/onnx_layers.o %/onnx_scan.o, \
+	$(NET_OBJS) $(NET_SAN_OBJS)): | $(O)/gen/onnx.pb-c.h
+
+$(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) -w -MMD -MP -c -o $@ $<
+
+$(O)/san/gen/%.o: $(O)/gen/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -w -MMD -MP -c -o $@ $<

@@ -1,0 +1,656 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Constant folding: the shape arithmetic and weight rearrangements that
+ * exporters leave in a graph, evaluated while it is read.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "onnx_private.h"
+
+#define FOLD_MAX_ELEMENTS	((size_t)1 << 26)
+
+/* Room for a result; results are computed, not stored in the file, so bounded tighter. */
+static int result_alloc(struct onnx_import *im, struct onnx_array *out, bool is_int, int rank,
+			const int64_t *dims)
+{
+	double count = 1;
+	int d;
+
+	for (d = 0; d < rank && d < ONNX_MAX_RANK; d++)
+		count *= (double)dims[d];
+	if (count > (double)FOLD_MAX_ELEMENTS)
+		return onnx_refuse(im, "a computed constant of more than 2^26 elements");
+	return onnx_array_alloc(im, out, is_int, rank, dims);
+}
+
+static void copy_element(struct onnx_array *dst, size_t i, const struct onnx_array *src, size_t j)
+{
+	if (dst->is_int)
+		dst->i[i] = src->i[j];
+	else
+		dst->f[i] = src->f[j];
+}
+
+/* The same elements under another shape. */
+static int reshaped(struct onnx_import *im, const struct onnx_array *a, struct onnx_array *out,
+		    int rank, const int64_t *dims)
+{
+	size_t i;
+	int rc = result_alloc(im, out, a->is_int, rank, dims);
+
+	if (rc)
+		return rc;
+	if (out->count != a->count) {
+		onnx_array_free(out);
+		return onnx_refuse(im, "a reshape that changes the number of elements");
+	}
+	for (i = 0; i < a->count; i++)
+		copy_element(out, i, a, i);
+	return ONNX_OK;
+}
+
+/* An axis of @rank, counted from the end if negative; -1 if it is outside. */
+static int axis_of(int64_t axis, int rank)
+{
+	if (axis < -rank || axis >= rank)
+		return -1;
+	return (int)(axis < 0 ? axis + rank : axis);
+}
+
+static void strides_of(const struct onnx_array *a, size_t *strides)
+{
+	size_t s = 1;
+	int d;
+
+	for (d = a->rank - 1; d >= 0; d--) {
+		strides[d] = s;
+		s *= (size_t)a->dims[d];
+	}
+}
+
+/*
+ * Visit each element of @out with the offset sum(start[d] + index[d] * step[d]) into
+ * a source: what Slice, Transpose, Gather of one axis and broadcasts have in common.
+ */
+static void copy_strided(struct onnx_array *out, const struct onnx_array *a, int64_t offset,
+			 const int64_t *step)
+{
+	int64_t index[ONNX_MAX_RANK] = { 0 };
+	size_t i;
+	int d;
+
+	for (i = 0; i < out->count; i++) {
+		copy_element(out, i, a, (size_t)offset);
+		for (d = out->rank - 1; d >= 0; d--) {
+			offset += step[d];
+			if (++index[d] < out->dims[d])
+				break;
+			offset -= step[d] * index[d];
+			index[d] = 0;
+		}
+	}
+}
+
+static int fold_constant(struct onnx_import *im, struct onnx_array *out)
+{
+	const Onnx__AttributeProto *a = onnx_attr(im, "value");
+	int64_t dims[1];
+	size_t i;
+	int rc;
+
+	if (a && a->t)
+		return onnx_array_from_proto(im, a->t, out);
+	a = onnx_attr(im, "value_float");
+	if (a && a->has_f) {
+		rc = onnx_array_alloc(im, out, false, 0, NULL);
+		if (!rc)
+			out->f[0] = a->f;
+		return rc;
+	}
+	a = onnx_attr(im, "value_int");
+	if (a && a->has_i) {
+		rc = onnx_array_alloc(im, out, true, 0, NULL);
+		if (!rc)
+			out->i[0] = a->i;
+		return rc;
+	}
+	a = onnx_attr(im, "value_ints");
+	if (a) {
+		dims[0] = (int64_t)a->n_ints;
+		rc = onnx_array_alloc(im, out, true, 1, dims);
+		for (i = 0; !rc && i < a->n_ints; i++)
+			out->i[i] = a->ints[i];
+		return rc;
+	}
+	a = onnx_attr(im, "value_floats");
+	if (a) {
+		dims[0] = (int64_t)a->n_floats;
+		rc = onnx_array_alloc(im, out, false, 1, dims);
+		for (i = 0; !rc && i < a->n_floats; i++)
+			out->f[i] = a->floats[i];
+		return rc;
+	}
+	return onnx_refuse(im, "a constant of an unsupported type");
+}
+
+static int fold_constant_of_shape(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *shape = onnx_const_input(im, 0);
+	const Onnx__AttributeProto *attr = onnx_attr(im, "value");
+	struct onnx_array value = { 0 };
+	size_t i;
+	int rc = ONNX_OK;
+
+	if (!shape->is_int || shape->rank != 1 || shape->count > ONNX_MAX_RANK)
+		return onnx_refuse(im, "a shape that is not a list of integers");
+	if (attr && attr->t)
+		rc = onnx_array_from_proto(im, attr->t, &value);
+	if (rc)
+		return rc;
+	if (attr && attr->t && value.count != 1) {
+		onnx_array_free(&value);
+		return onnx_refuse(im, "a fill value that is not one element");
+	}
+	rc = result_alloc(im, out, value.is_int, (int)shape->count, shape->i);
+	for (i = 0; !rc && value.count && i < out->count; i++)
+		copy_element(out, i, &value, 0);
+	onnx_array_free(&value);
+	return rc;
+}
+
+static int fold_cast(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	int64_t to = onnx_attr_int(im, "to", 0);
+	bool is_int;
+	size_t i;
+	int rc;
+
+	switch (to) {
+	case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
+	case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
+	case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
+		is_int = false;
+		break;
+	case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
+	case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
+	case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
+		is_int = true;
+		break;
+	default:
+		return onnx_refuse(im, "a cast to element type %lld", (long long)to);
+	}
+	rc = result_alloc(im, out, is_int, a->rank, a->dims);
+	for (i = 0; !rc && i < a->count; i++) {
+		double v = onnx_array_get(a, i);
+
+		if (!is_int)
+			out->f[i] = (float)v;
+		else if (to == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
+			out->i[i] = v != 0;
+		else if (a->is_int)
+			out->i[i] = a->i[i];
+		else
+			out->i[i] = isfinite(v) && fabs(v) < 9e18 ? (int64_t)v : 0;
+	}
+	return rc;
+}
+
+static int fold_transpose(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	const Onnx__AttributeProto *attr = onnx_attr(im, "perm");
+	int64_t dims[ONNX_MAX_RANK], step[ONNX_MAX_RANK];
+	size_t strides[ONNX_MAX_RANK];
+	unsigned int seen = 0;
+	int d, from, rc;
+
+	if (attr && attr->n_ints != (size_t)a->rank)
+		return onnx_refuse(im, "a permutation of the wrong length");
+	strides_of(a, strides);
+	for (d = 0; d < a->rank; d++) {
+		from = attr ? axis_of(attr->ints[d], a->rank) : a->rank - 1 - d;
+		if (from < 0 || seen & 1u << from)
+			return onnx_refuse(im, "not a permutation");
+		seen |= 1u << from;
+		dims[d] = a->dims[from];
+		step[d] = (int64_t)strides[from];
+	}
+	rc = result_alloc(im, out, a->is_int, a->rank, dims);
+	if (!rc && out->count)
+		copy_strided(out, a, 0, step);
+	return rc;
+}
+
+/* Squeeze and Unsqueeze: axes are an attribute up to opset 12, an input after. */
+static int axes_of(struct onnx_import *im, int rank, unsigned int *mask, bool *given)
+{
+	const Onnx__AttributeProto *attr = onnx_attr(im, "axes");
+	const struct onnx_array *in = onnx_const_input(im, 1);
+	size_t i, n = attr ? attr->n_ints : in ? in->count : 0;
+	int axis;
+
+	*mask = 0;
+	*given = attr || in;
+	if (!attr && in && !in->is_int)
+		return onnx_refuse(im, "axes that are not integers");
+	if (n > ONNX_MAX_RANK)
+		return onnx_refuse(im, "more than %d axes", ONNX_MAX_RANK);
+	for (i = 0; i < n; i++) {
+		axis = axis_of(attr ? attr->ints[i] : in->i[i], rank);
+		if (axis < 0 || *mask & 1u << axis)
+			return onnx_refuse(im, "bad axes");
+		*mask |= 1u << axis;
+	}
+	return ONNX_OK;
+}
+
+static int fold_unsqueeze(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	const struct onnx_array *in = onnx_const_input(im, 1);
+	const Onnx__AttributeProto *attr = onnx_attr(im, "axes");
+	size_t n = attr ? attr->n_ints : in ? in->count : 0;
+	int64_t dims[ONNX_MAX_RANK];
+	unsigned int mask;
+	bool given;
+	int d, from = 0, rank, rc;
+
+	if (n > ONNX_MAX_RANK || a->rank + (int)n > ONNX_MAX_RANK)
+		return onnx_refuse(im, "more than %d dimensions", ONNX_MAX_RANK);
+	rank = a->rank + (int)n;
+	rc = axes_of(im, rank, &mask, &given);
+	if (rc)
+		return rc;
+	for (d = 0; d < rank; d++)
+		dims[d] = mask & 1u << d ? 1 : a->dims[from++];
+	return reshaped(im, a, out, rank, dims);
+}
+
+static int fold_squeeze(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	int64_t dims[ONNX_MAX_RANK];
+	unsigned int mask;
+	bool given;
+	int d, rank = 0, rc;
+
+	rc = axes_of(im, a->rank, &mask, &given);
+	if (rc)
+		return rc;
+	for (d = 0; d < a->rank; d++)
+		if (given ? !(mask & 1u << d) : a->dims[d] != 1)
+			dims[rank++] = a->dims[d];
+	return reshaped(im, a, out, rank, dims);
+}
+
+static int fold_reshape(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0), *shape = onnx_const_input(im, 1);
+	int64_t dims[ONNX_MAX_RANK], known = 1;
+	int d, rank, hole = -1;
+
+	if (!shape || !shape->is_int || shape->count > ONNX_MAX_RANK)
+		return onnx_refuse(im, "a shape that is not a list of integers");
+	rank = (int)shape->count;
+	for (d = 0; d < rank; d++) {
+		dims[d] = shape->i[d];
+		if (dims[d] == 0 && d < a->rank && !onnx_attr_int(im, "allowzero", 0))
+			dims[d] = a->dims[d];
+		if (dims[d] == -1 && hole < 0)
+			hole = d;
+		else if (dims[d] < 0 || __builtin_mul_overflow(known, dims[d], &known))
+			return onnx_refuse(im, "a bad shape");
+	}
+	if (hole >= 0) {
+		if (!known || (int64_t)a->count % known)
+			return onnx_refuse(im, "a shape that does not fit");
+		dims[hole] = (int64_t)a->count / known;
+	}
+	return reshaped(im, a, out, rank, dims);
+}
+
+static int fold_flatten(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	int64_t axis = onnx_attr_int(im, "axis", 1), dims[2] = { 1, 1 };
+	int d;
+
+	if (axis < -a->rank || axis > a->rank)
+		return onnx_refuse(im, "a bad axis");
+	if (axis < 0)
+		axis += a->rank;
+	for (d = 0; d < a->rank; d++)
+		dims[d >= axis] *= a->dims[d];
+	return reshaped(im, a, out, 2, dims);
+}
+
+static int fold_concat(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *first = onnx_const_input(im, 0), *a;
+	int64_t dims[ONNX_MAX_RANK];
+	size_t k, i, inner = 1, outer = 1, at = 0, o;
+	int d, axis, rc;
+
+	axis = axis_of(onnx_attr_int(im, "axis", 0), first->rank);
+	if (axis < 0)
+		return onnx_refuse(im, "a bad axis");
+	memcpy(dims, first->dims, sizeof(dims));
+	for (k = 1; k < im->node->n_input; k++) {
+		a = onnx_const_input(im, k);
+		if (!a || a->rank != first->rank || a->is_int != first->is_int)
+			return onnx_refuse(im, "inputs of different kinds");
+		for (d = 0; d < a->rank; d++)
+			if (d != axis && a->dims[d] != first->dims[d])
+				return onnx_refuse(im, "inputs of different shapes");
+		dims[axis] += a->dims[axis];
+	}
+	rc = result_alloc(im, out, first->is_int, first->rank, dims);
+	if (rc)
+		return rc;
+	for (d = 0; d < first->rank; d++)
+		if (d < axis)
+			outer *= (size_t)dims[d];
+		else if (d > axis)
+			inner *= (size_t)dims[d];
+	for (o = 0; o < outer; o++)
+		for (k = 0; k < im->node->n_input; k++) {
+			size_t n;
+
+			a = onnx_const_input(im, k);
+			n = inner * (size_t)a->dims[axis];
+			for (i = 0; i < n; i++)
+				copy_element(out, at++, a, o * n + i);
+		}
+	return ONNX_OK;
+}
+
+static int fold_gather(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0), *idx = onnx_const_input(im, 1);
+	int64_t dims[ONNX_MAX_RANK];
+	size_t inner = 1, outer = 1, o, i, k, at = 0;
+	int d, axis, rank = 0, rc;
+
+	if (!idx || !idx->is_int)
+		return onnx_refuse(im, "indices that are not integers");
+	axis = axis_of(onnx_attr_int(im, "axis", 0), a->rank);
+	if (axis < 0 || a->rank - 1 + idx->rank > ONNX_MAX_RANK)
+		return onnx_refuse(im, "a bad axis");
+	for (d = 0; d < axis; d++, rank++)
+		outer *= (size_t)(dims[rank] = a->dims[d]);
+	for (d = 0; d < idx->rank; d++)
+		dims[rank++] = idx->dims[d];
+	for (d = axis + 1; d < a->rank; d++, rank++)
+		inner *= (size_t)(dims[rank] = a->dims[d]);
+	for (k = 0; k < idx->count; k++)
+		if (idx->i[k] < -a->dims[axis] || idx->i[k] >= a->dims[axis])
+			return onnx_refuse(im, "an index out of range");
+	rc = result_alloc(im, out, a->is_int, rank, dims);
+	if (rc)
+		return rc;
+	for (o = 0; o < outer; o++)
+		for (k = 0; k < idx->count; k++) {
+			int64_t j = idx->i[k] < 0 ? idx->i[k] + a->dims[axis] : idx->i[k];
+
+			for (i = 0; i < inner; i++)
+				copy_element(out, at++, a,
+					     (o * (size_t)a->dims[axis] + (size_t)j) * inner + i);
+		}
+	return ONNX_OK;
+}
+
+/* Element @i of a list that is an input (from opset 10 on) or an attribute. */
+static int64_t slice_param(struct onnx_import *im, const char *attr, size_t input, size_t i,
+			   int64_t preset)
+{
+	const Onnx__AttributeProto *a = onnx_attr(im, attr);
+	const struct onnx_array *in = onnx_const_input(im, input);
+
+	if (a)
+		return i < a->n_ints ? a->ints[i] : preset;
+	return in && in->is_int && i < in->count ? in->i[i] : preset;
+}
+
+static int64_t clamp64(int64_t v, int64_t lo, int64_t hi)
+{
+	return v < lo ? lo : v > hi ? hi : v;
+}
+
+static int fold_slice(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0), *in = onnx_const_input(im, 1);
+	const Onnx__AttributeProto *attr = onnx_attr(im, "starts");
+	size_t strides[ONNX_MAX_RANK], i, n = attr ? attr->n_ints : in ? in->count : 0;
+	int64_t dims[ONNX_MAX_RANK], step[ONNX_MAX_RANK], offset = 0;
+	unsigned int seen = 0;
+	int d, axis, rc;
+
+	strides_of(a, strides);
+	for (d = 0; d < a->rank; d++) {
+		dims[d] = a->dims[d];
+		step[d] = (int64_t)strides[d];
+	}
+	if (n > ONNX_MAX_RANK)
+		return onnx_refuse(im, "more axes than dimensions");
+	for (i = 0; i < n; i++) {
+		int64_t start, end, by, size;
+
+		axis = axis_of(slice_param(im, "axes", 3, i, (int64_t)i), a->rank);
+		by = slice_param(im, "steps", 4, i, 1);
+		if (axis < 0 || !by || by < -ONNX_MAX_RANK * 65536 || by > ONNX_MAX_RANK * 65536)
+			return onnx_refuse(im, "a bad axis or step");
+		/* An axis sliced twice would add up two offsets. */
+		if (seen & 1u << axis)
+			return onnx_refuse(im, "an axis given twice");
+		seen |= 1u << axis;
+		size = a->dims[axis];
+		if (!size)
+			continue;
+		start = clamp64(slice_param(im, "starts", 1, i, 0), -size - 1, size);
+		end = clamp64(slice_param(im, "ends", 2, i, size), -size - 1, size);
+		start += start < 0 ? size : 0;
+		end += end < 0 ? size : 0;
+		start = clamp64(start, 0, by > 0 ? size : size - 1);
+		end = clamp64(end, by > 0 ? 0 : -1, size);
+		if (by > 0)
+			dims[axis] = end > start ? (end - start + by - 1) / by : 0;
+		else
+			dims[axis] = start > end ? (start - end - by - 1) / -by : 0;
+		offset += start * (int64_t)strides[axis];
+		step[axis] = by * (int64_t)strides[axis];
+	}
+	rc = result_alloc(im, out, a->is_int, a->rank, dims);
+	if (!rc && out->count)
+		copy_strided(out, a, offset, step);
+	return rc;
+}
+
+/* Broadcast shape of two arrays; steps are 0 along broadcast dimensions. */
+static int broadcast(struct onnx_import *im, const struct onnx_array *a,
+		     const struct onnx_array *b, int *rank, int64_t *dims)
+{
+	int d, da, db;
+
+	*rank = a->rank > b->rank ? a->rank : b->rank;
+	for (d = 0; d < *rank; d++) {
+		int64_t na, nb;
+
+		da = d - (*rank - a->rank);
+		db = d - (*rank - b->rank);
+		na = da < 0 ? 1 : a->dims[da];
+		nb = db < 0 ? 1 : b->dims[db];
+		if (na != nb && na != 1 && nb != 1)
+			return onnx_refuse(im, "shapes that can't be broadcast");
+		dims[d] = na == 1 ? nb : na;
+	}
+	return ONNX_OK;
+}
+
+static int expanded(struct onnx_import *im, const struct onnx_array *a, int rank,
+		    const int64_t *dims, struct onnx_array *out)
+{
+	size_t strides[ONNX_MAX_RANK];
+	int64_t step[ONNX_MAX_RANK];
+	int d, da, rc;
+
+	strides_of(a, strides);
+	for (d = 0; d < rank; d++) {
+		da = d - (rank - a->rank);
+		step[d] = da < 0 || a->dims[da] == 1 ? 0 : (int64_t)strides[da];
+	}
+	rc = result_alloc(im, out, a->is_int, rank, dims);
+	if (!rc && out->count)
+		copy_strided(out, a, 0, step);
+	return rc;
+}
+
+static int fold_expand(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0), *shape = onnx_const_input(im, 1);
+	struct onnx_array want = { 0 };
+	int64_t dims[ONNX_MAX_RANK];
+	int rank, rc;
+
+	if (!shape || !shape->is_int || shape->count > ONNX_MAX_RANK)
+		return onnx_refuse(im, "a shape that is not a list of integers");
+	want.rank = (int)shape->count;
+	memcpy(want.dims, shape->i, shape->count * sizeof(int64_t));
+	rc = broadcast(im, a, &want, &rank, dims);
+	return rc ? rc : expanded(im, a, rank, dims, out);
+}
+
+static int int_binary(struct onnx_import *im, char op, int64_t x, int64_t y, int64_t *z)
+{
+	bool bad = false;
+
+	if (op == '+')
+		bad = __builtin_add_overflow(x, y, z);
+	else if (op == '-')
+		bad = __builtin_sub_overflow(x, y, z);
+	else if (op == '*')
+		bad = __builtin_mul_overflow(x, y, z);
+	else if (!y || (x == INT64_MIN && y == -1))
+		bad = true;
+	else
+		*z = x / y;
+	return bad ? onnx_refuse(im, "integer overflow or division by 0 in constants") : ONNX_OK;
+}
+
+static int fold_binary(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0), *b = onnx_const_input(im, 1);
+	const char *name = im->node->op_type;
+	char op = name[0] == 'A' ? '+' : name[0] == 'S' ? '-' : name[0] == 'M' ? '*' : '/';
+	struct onnx_array y = { 0 };
+	int64_t dims[ONNX_MAX_RANK];
+	int rank, rc;
+	size_t i;
+
+	if (!b || a->is_int != b->is_int)
+		return onnx_refuse(im, "operands of different types");
+	rc = broadcast(im, a, b, &rank, dims);
+	if (!rc)
+		rc = expanded(im, a, rank, dims, out);
+	if (rc)
+		return rc;
+	rc = expanded(im, b, rank, dims, &y);
+	for (i = 0; !rc && i < out->count; i++) {
+		if (out->is_int)
+			rc = int_binary(im, op, out->i[i], y.i[i], &out->i[i]);
+		else if (op == '+')
+			out->f[i] += y.f[i];
+		else if (op == '-')
+			out->f[i] -= y.f[i];
+		else if (op == '*')
+			out->f[i] *= y.f[i];
+		else
+			out->f[i] /= y.f[i];
+	}
+	onnx_array_free(&y);
+	if (rc)
+		onnx_array_free(out);
+	return rc;
+}
+
+static int fold_unary(struct onnx_import *im, struct onnx_array *out)
+{
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	const char *op = im->node->op_type;
+	size_t i;
+	int rc = reshaped(im, a, out, a->rank, a->dims);
+
+	if (rc || !strcmp(op, "Identity"))
+		return rc;
+	for (i = 0; i < out->count; i++) {
+		if (out->is_int && !strcmp(op, "Neg"))
+			out->i[i] = (int64_t)(0 - (uint64_t)out->i[i]);
+		else if (out->is_int)
+			continue;	/* rounding leaves integers as they are */
+		else if (!strcmp(op, "Neg"))
+			out->f[i] = -out->f[i];
+		else if (!strcmp(op, "Sqrt"))
+			out->f[i] = sqrtf(out->f[i]);
+		else if (!strcmp(op, "Floor"))
+			out->f[i] = floorf(out->f[i]);
+		else
+			out->f[i] = ceilf(out->f[i]);
+	}
+	return ONNX_OK;
+}
+
+static const struct {
+	const char *op;
+	int (*fold)(struct onnx_import *im, struct onnx_array *out);
+} folders[] = {
+	{ "Constant", fold_constant }, { "ConstantOfShape", fold_constant_of_shape },
+	{ "Cast", fold_cast }, { "Transpose", fold_transpose }, { "Squeeze", fold_squeeze },
+	{ "Unsqueeze", fold_unsqueeze }, { "Reshape", fold_reshape },
+	{ "Flatten", fold_flatten }, { "Concat", fold_concat }, { "Gather", fold_gather },
+	{ "Slice", fold_slice }, { "Expand", fold_expand }, { "Add", fold_binary },
+	{ "Sub", fold_binary }, { "Mul", fold_binary }, { "Div", fold_binary },
+	{ "Neg", fold_unary }, { "Sqrt", fold_unary }, { "Floor", fold_unary },
+	{ "Ceil", fold_unary }, { "Identity", fold_unary },
+};
+
+#define FOLDERS	(sizeof(folders) / sizeof(folders[0]))
+
+bool onnx_can_fold(const char *op)
+{
+	size_t i;
+
+	for (i = 0; i < FOLDERS; i++)
+		if (!strcmp(folders[i].op, op))
+			return true;
+	return false;
+}
+
+int onnx_fold(struct onnx_import *im)
+{
+	struct onnx_array out = { 0 };
+	struct onnx_value *v;
+	size_t i;
+	int rc;
+
+	if (im->node->n_output != 1)
+		return onnx_refuse(im, "%zu outputs", im->node->n_output);
+	if (strcmp(im->node->op_type, "Constant") && !onnx_const_input(im, 0))
+		return onnx_refuse(im, "the first input is missing");
+	for (i = 0; i < FOLDERS; i++)
+		if (!strcmp(folders[i].op, im->node->op_type))
+			break;
+	rc = folders[i].fold(im, &out);
+	if (rc)
+		return rc;
+	v = onnx_define(im, im->node->output[0]);
+	if (!v) {
+		onnx_array_free(&out);
+		return net_nomem(im->err);
+	}
+	v->kind = ONNX_CONST;
+	v->array = out;
+	return ONNX_OK;
+}

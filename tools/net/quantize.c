@@ -1,0 +1,450 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The order of work (quantize.h): the float network's ranges, then layer after
+ * layer on all calibration pictures at once, each layer's weights fitted to the
+ * inputs that the already quantized layers before it produce.
+ */
+#include <cblas.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gram.h"
+#include "quantize.h"
+
+#define QUANTIZE_WATCHED	8	/* pictures whose float tensors are kept for the SNR */
+
+struct quantizer {
+	const struct net *net;
+	const struct calib_set *set;
+	const struct quantize_options *o;
+	struct qnet *q;
+	struct calib calib;
+	uint8_t **tensors;	/* by tensor: all pictures' integers */
+	size_t *bytes;		/* of one picture's tensor */
+	float **real;		/* by tensor: float values of the watched pictures */
+	size_t watched;
+	uint32_t *last;		/* by tensor: last layer that reads it */
+	float **x, **y;		/* by worker: scratch tensors */
+	struct net_work *work;	/* by worker */
+	uint32_t layer;		/* being quantized */
+	float *weight;		/* its integers */
+	float *sums;		/* pictures * channels: mean accumulators */
+	double *signal, *noise;	/* by watched picture */
+	struct net_error *err;
+};
+
+void qnet_destroy(struct qnet *q)
+{
+	uint32_t i;
+
+	if (!q)
+		return;
+	for (i = 0; q->layers && i < q->net->layer_count; i++) {
+		free(q->layers[i].scale);
+		free(q->layers[i].bias);
+		free(q->layers[i].shift);
+		quant_weights_free(&q->layers[i].weights);
+	}
+	free(q->layers);
+	free(q->tensors);
+	free(q->top1);
+	free(q);
+}
+
+static void last_readers(const struct net *net, uint32_t *last)
+{
+	uint32_t i, k;
+
+	for (i = 0; i < net->tensor_count; i++)
+		last[i] = i == net->output ? net->layer_count : 0;
+	for (i = 0; i < net->layer_count; i++)
+		for (k = 0; k < net->layers[i].in_count; k++)
+			last[net->layers[i].in[k]] = i;
+}
+
+size_t quantize_memory(const struct net *net)
+{
+	uint32_t *last = malloc(net->tensor_count * sizeof(*last)), i, t;
+	size_t most = 0, live;
+
+	if (!last)
+		return SIZE_MAX;
+	last_readers(net, last);
+	for (i = 0; i < net->layer_count; i++) {
+		live = 0;
+		for (t = 0; t <= i + 1; t++)
+			if (t == i + 1 || last[t] >= i)
+				live += net_tensor_elements(&net->tensors[t]);
+		most = live > most ? live : most;
+	}
+	free(last);
+	return most;
+}
+
+static void *tensor_at(const struct quantizer *z, uint32_t t, size_t picture)
+{
+	return z->tensors[t] + picture * z->bytes[t];
+}
+
+static void layer_input(void *arg, size_t picture, float *x)
+{
+	struct quantizer *z = arg;
+	uint32_t t = z->net->layers[z->layer].in[0];
+
+	simulate_load(&z->q->tensors[t], tensor_at(z, t, picture), x);
+}
+
+/* Mean accumulator of each channel for one picture. */
+static int sums_picture(void *arg, size_t picture, unsigned int worker)
+{
+	struct quantizer *z = arg;
+	const struct net_tensor *t = &z->net->tensors[z->net->layers[z->layer].out];
+	size_t area = (size_t)t->h * t->w, i;
+	uint32_t c;
+	int rc;
+
+	layer_input(z, picture, z->x[worker]);
+	rc = simulate_sums(z->q, z->layer, z->weight, z->x[worker], z->y[worker],
+			   &z->work[worker]);
+	for (c = 0; !rc && c < t->c; c++) {
+		double s = 0;
+
+		for (i = c * area; i < (c + 1) * area; i++)
+			s += z->y[worker][i];
+		z->sums[picture * t->c + c] = (float)(s / (double)area);
+	}
+	return rc;
+}
+
+static int run_picture(void *arg, size_t picture, unsigned int worker)
+{
+	struct quantizer *z = arg;
+	const struct net_layer *l = &z->net->layers[z->layer];
+	const void *in[NET_MAX_INPUTS];
+	uint32_t k;
+
+	for (k = 0; k < l->in_count; k++)
+		in[k] = tensor_at(z, l->in[k], picture);
+	return simulate_layer(z->q, z->layer, in, z->weight, tensor_at(z, l->out, picture),
+			      z->x[worker], z->y[worker], &z->work[worker]);
+}
+
+/* The float network's tensor of a watched picture beside the integers. */
+static int watch_picture(void *arg, size_t picture, unsigned int worker)
+{
+	struct quantizer *z = arg;
+	const struct net_layer *l = &z->net->layers[z->layer];
+	size_t n = net_tensor_elements(&z->net->tensors[l->out]), i;
+	float *out = z->real[l->out] + picture * n;
+	const float *in[NET_MAX_INPUTS];
+	double scale = z->q->tensors[l->out].scale, signal = 0, noise = 0;
+	uint32_t k;
+	int rc;
+
+	for (k = 0; k < l->in_count; k++)
+		in[k] = z->real[l->in[k]] +
+			picture * net_tensor_elements(&z->net->tensors[l->in[k]]);
+	rc = net_layer_run(z->net, l, in, out, &z->work[worker]);
+	if (rc)
+		return rc;
+	simulate_load(&z->q->tensors[l->out], tensor_at(z, l->out, picture), z->y[worker]);
+	for (i = 0; i < n; i++) {
+		double d = out[i] - z->y[worker][i] * scale;
+
+		signal += (double)out[i] * out[i];
+		noise += d * d;
+	}
+	z->signal[picture] = signal;
+	z->noise[picture] = noise;
+	return 0;
+}
+
+static double decibels(double signal, double noise)
+{
+	if (noise <= 0)
+		return 99;
+	return signal > 0 ? fmin(10 * log10(signal / noise), 99) : 0;
+}
+
+/* Integer weights as floats, and what rounding cost them. */
+static int weights_unpack(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
+{
+	size_t n = net_layer_weights(z->net, l), sum = net_layer_sum(z->net, l), i;
+	double signal = 0, noise = 0;
+
+	z->weight = malloc(n * sizeof(*z->weight));
+	if (!z->weight)
+		return net_nomem(z->err);
+	ql->pruned = 0;
+	for (i = 0; i < n; i++) {
+		int32_t w = ql->weights.alphabet.weight[ql->weights.symbols[i]];
+		double d = l->weight[i] - (double)w * ql->weights.scale[i / sum];
+
+		z->weight[i] = (float)w;
+		ql->pruned += !ql->weights.symbols[i];
+		signal += (double)l->weight[i] * l->weight[i];
+		noise += d * d;
+	}
+	ql->weight_snr = decibels(signal, noise);
+	return 0;
+}
+
+static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
+{
+	f->mode = w->alphabet.mode;
+	f->bits = w->alphabet.bits;
+	f->exponent_count = w->alphabet.exponent_count;
+	f->first_exponent = w->alphabet.first_exponent;
+	f->mean_neg = w->alphabet.mean_neg;
+	f->mean_pos = w->alphabet.mean_pos;
+	f->coder = FQZ_HUFFMAN;
+	f->symbols = w->symbols;
+}
+
+static int quantize_weights(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
+{
+	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c;
+	struct gram_source source = { z->set->pictures, layer_input, z };
+	struct gram gram;
+	int rc;
+
+	if (!z->o->feedback)
+		return quant_nearest(l->weight, outputs, sum, z->layer, &z->o->weights,
+				     &ql->weights);
+	rc = gram_compute(z->net, l, z->layer, &source, z->o->weights.seed, z->o->weights.threads,
+			  &gram);
+	if (!rc)
+		rc = quant_feedback(l->weight, outputs, sum, &gram, &z->o->weights, &ql->weights);
+	gram_free(&gram);
+	return rc;
+}
+
+/* Scale and bias of the channels; with feedback the mean output becomes the float one's. */
+static int quantize_channels(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
+{
+	uint32_t channels = z->net->tensors[l->out].c, c;
+	double *factor = malloc(channels * sizeof(*factor));
+	double *bias = malloc(channels * sizeof(*bias));
+	size_t p, n = z->set->pictures;
+	int rc = factor && bias ? 0 : net_nomem(z->err);
+
+	if (!rc && z->o->feedback) {
+		z->sums = malloc(n * channels * sizeof(*z->sums));
+		rc = z->sums ? net_parallel(n, z->o->weights.threads, sums_picture, z) :
+		     net_nomem(z->err);
+	}
+	for (c = 0; !rc && c < channels; c++) {
+		double mean = 0;
+
+		factor[c] = (double)ql->weights.scale[c] * z->q->tensors[l->in[0]].scale;
+		bias[c] = l->bias[c];
+		if (!z->o->feedback)
+			continue;
+		for (p = 0; p < n; p++)
+			mean += z->sums[p * channels + c];
+		bias[c] = z->calib.mean[z->layer][c] - mean / (double)n * factor[c];
+	}
+	if (!rc)
+		rc = lower_channels(z->q, z->layer, factor, bias, z->err);
+	free(z->sums);
+	z->sums = NULL;
+	free(factor);
+	free(bias);
+	return rc;
+}
+
+static int tensor_alloc(struct quantizer *z, uint32_t t)
+{
+	size_t n = net_tensor_elements(&z->net->tensors[t]);
+
+	z->bytes[t] = n * simulate_bytes(z->q->tensors[t].type);
+	z->tensors[t] = malloc(z->bytes[t] * z->set->pictures);
+	z->real[t] = malloc(n * z->watched * sizeof(float));
+	return z->tensors[t] && z->real[t] ? 0 : net_nomem(z->err);
+}
+
+static void tensors_release(struct quantizer *z, uint32_t layer)
+{
+	uint32_t t;
+
+	for (t = 0; t <= layer; t++)
+		if (z->last[t] <= layer && t != z->net->output) {
+			free(z->tensors[t]);
+			free(z->real[t]);
+			z->tensors[t] = NULL;
+			z->real[t] = NULL;
+		}
+}
+
+static int quantize_layer(struct quantizer *z, uint32_t i)
+{
+	const struct net_layer *l = &z->net->layers[i];
+	struct qlayer *ql = &z->q->layers[i];
+	unsigned int threads = z->o->weights.threads;
+	double signal = 0, noise = 0;
+	size_t p;
+	int rc;
+
+	z->layer = i;
+	rc = lower_layer(z->q, i, z->err);
+	if (!rc && net_layer_has_weights(l)) {
+		rc = quantize_weights(z, l, ql);
+		if (rc == -ENOMEM)
+			net_nomem(z->err);
+		if (!rc)
+			rc = weights_unpack(z, l, ql);
+		if (!rc) {
+			alphabet_copy(&ql->f, &ql->weights);
+			rc = quantize_channels(z, l, ql);
+		}
+	}
+	if (!rc)
+		rc = tensor_alloc(z, l->out);
+	if (!rc && (net_parallel(z->set->pictures, threads, run_picture, z) ||
+		    net_parallel(z->watched, threads, watch_picture, z)))
+		rc = net_nomem(z->err);
+	for (p = 0; !rc && p < z->watched; p++) {
+		signal += z->signal[p];
+		noise += z->noise[p];
+	}
+	ql->snr = decibels(signal, noise);
+	free(z->weight);
+	z->weight = NULL;
+	tensors_release(z, i);
+	return rc;
+}
+
+static int scratch_alloc(struct quantizer *z)
+{
+	const struct net *net = z->net;
+	unsigned int threads = z->o->weights.threads, w;
+	size_t largest = 0, n;
+	uint32_t i;
+
+	for (i = 0; i < net->tensor_count; i++) {
+		n = net_tensor_elements(&net->tensors[i]);
+		largest = n > largest ? n : largest;
+	}
+	z->watched = z->set->pictures < QUANTIZE_WATCHED ? z->set->pictures : QUANTIZE_WATCHED;
+	z->tensors = calloc(net->tensor_count, sizeof(*z->tensors));
+	z->bytes = calloc(net->tensor_count, sizeof(*z->bytes));
+	z->real = calloc(net->tensor_count, sizeof(*z->real));
+	z->last = calloc(net->tensor_count, sizeof(*z->last));
+	z->x = calloc(threads, sizeof(*z->x));
+	z->y = calloc(threads, sizeof(*z->y));
+	z->work = calloc(threads, sizeof(*z->work));
+	z->signal = calloc(z->watched, sizeof(*z->signal));
+	z->noise = calloc(z->watched, sizeof(*z->noise));
+	if (!z->tensors || !z->bytes || !z->real || !z->last || !z->x || !z->y || !z->work ||
+	    !z->signal || !z->noise)
+		return net_nomem(z->err);
+	for (w = 0; w < threads; w++) {
+		z->x[w] = malloc(largest * sizeof(float));
+		z->y[w] = malloc(largest * sizeof(float));
+		if (!z->x[w] || !z->y[w])
+			return net_nomem(z->err);
+	}
+	last_readers(net, z->last);
+	return 0;
+}
+
+static void scratch_free(struct quantizer *z)
+{
+	unsigned int threads = z->o->weights.threads, w;
+	uint32_t i;
+
+	for (i = 0; i < z->net->tensor_count; i++) {
+		if (z->tensors)
+			free(z->tensors[i]);
+		if (z->real)
+			free(z->real[i]);
+	}
+	for (w = 0; w < threads; w++) {
+		if (z->x)
+			free(z->x[w]);
+		if (z->y)
+			free(z->y[w]);
+		if (z->work)
+			net_work_free(&z->work[w]);
+	}
+	free(z->tensors);
+	free(z->bytes);
+	free(z->real);
+	free(z->last);
+	free(z->x);
+	free(z->y);
+	free(z->work);
+	free(z->signal);
+	free(z->noise);
+	free(z->weight);
+	calib_free(z->net, &z->calib);
+}
+
+static int input_load(struct quantizer *z)
+{
+	size_t n = net_tensor_elements(&z->net->tensors[0]), i;
+	int rc = tensor_alloc(z, 0);
+
+	if (rc)
+		return rc;
+	memcpy(z->tensors[0], z->set->pixels, n * z->set->pictures);
+	for (i = 0; i < n * z->watched; i++)
+		z->real[0][i] = (float)z->set->pixels[i] * z->set->pixel_scale;
+	return 0;
+}
+
+/* How often the integer network's best class is the float network's. */
+static int agreement(struct quantizer *z)
+{
+	uint32_t t = z->net->output;
+	size_t p, same = 0, n = z->set->pictures;
+
+	z->q->top1 = calloc(n, sizeof(*z->q->top1));
+	if (!z->q->top1)
+		return net_nomem(z->err);
+	for (p = 0; p < n; p++) {
+		simulate_load(&z->q->tensors[t], tensor_at(z, t, p), z->y[0]);
+		z->q->top1[p] = calib_top1(z->y[0], net_tensor_elements(&z->net->tensors[t]));
+		same += z->q->top1[p] == z->calib.top1[p];
+	}
+	z->q->agreement = (double)same / (double)n;
+	return 0;
+}
+
+int quantize_network(const struct net *net, const struct calib_set *set,
+		     const struct quantize_options *o, struct qnet **q, struct net_error *err)
+{
+	struct quantizer z = { .net = net, .set = set, .o = o, .err = err };
+	uint32_t i;
+	int rc;
+
+	*q = NULL;
+	z.q = calloc(1, sizeof(*z.q));
+	if (!z.q)
+		return net_nomem(err);
+	z.q->net = net;
+	z.q->tensors = calloc(net->tensor_count, sizeof(*z.q->tensors));
+	z.q->layers = calloc(net->layer_count, sizeof(*z.q->layers));
+	rc = z.q->tensors && z.q->layers ? scratch_alloc(&z) : net_nomem(err);
+	if (!rc && calib_run(net, set, o->weights.threads, &z.calib))
+		rc = net_nomem(err);
+	if (!rc)
+		rc = lower_tensors(z.q, &z.calib, set->pixel_scale, err);
+	if (!rc)
+		rc = input_load(&z);
+	for (i = 0; !rc && i < net->layer_count; i++) {
+		if (o->progress)
+			o->progress(o->progress_arg, i, net->layer_count);
+		rc = quantize_layer(&z, i);
+	}
+	if (!rc)
+		rc = agreement(&z);
+	scratch_free(&z);
+	if (rc)
+		qnet_destroy(z.q);
+	else
+		*q = z.q;
+	return rc;
+}
