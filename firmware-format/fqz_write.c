@@ -189,9 +189,9 @@ static int put_stream(struct writer *w, uint32_t index)
 		return refuse(w, FQZ_ALPHABET, index, what);
 	if (l->coder != FQZ_HUFFMAN)
 		return refuse(w, FQZ_FEATURE, index, "unknown Coder");
-	if ((uint64_t)in->c * in->h * in->w > FQZ_MAX_ELEMENTS || !out->c ||
-	    !fqz_layer_weight_sizes(l, in, out, &outputs, &each) || !each)
-		return refuse(w, FQZ_LIMIT, index, "a layer has too many weights, or none");
+	if ((uint64_t)in->c * in->h * in->w > FQZ_MAX_ELEMENTS ||
+	    !fqz_layer_weight_sizes(l, in, out, &outputs, &each))
+		return refuse(w, FQZ_LIMIT, index, "a layer has too many weights");
 	if (fqz_stream_put(&w->out, fqz_layer_alphabet(l), l->symbols,
 			   (size_t)outputs * each, &what))
 		return refuse(w, FQZ_ALPHABET, index, what);

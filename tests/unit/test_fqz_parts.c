@@ -207,7 +207,7 @@ static void check_bad_codes(void)
 	static const uint8_t incomplete[] = { 1, 2, 0 }, over[] = { 1, 1, 1 }, none[] = { 0, 0, 0 },
 			     two_bits[] = { 0, 2, 0 }, one[] = { 0, 1, 0 };
 	struct fqz_decoder *d = malloc(sizeof(*d));
-	uint8_t bits = 0x20, symbols[4];
+	uint8_t bits = 0x20, symbols[4], long_run[40] = { [5] = 0x10 }, many[320];
 	size_t where = 9;
 
 	ok(!fqz_decoder_init(d, incomplete, 3), "an incomplete code");
@@ -221,6 +221,9 @@ static void check_bad_codes(void)
 	is_int(fqz_decoder_run(d, &bits, 1, symbols, 2, &where), FQZ_SEGMENT_BITS,
 	       "bits that fill up must be zero");
 	is_int(symbols[1], 1, "the single symbol");
+	is_int(fqz_decoder_run(d, long_run, sizeof(long_run), many, sizeof(many), &where),
+	       FQZ_SEGMENT_NO_CODE, "no such code, far from the end");
+	is_int(where, 5, "where it is not");
 	free(d);
 }
 

@@ -269,12 +269,17 @@ static void check_writer_refusals(void)
 	REFUSED(layers[0].exponent_count, 3, FQZ_ALPHABET, 0);
 	REFUSED(layers[0].coder, 0, FQZ_FEATURE, 0);
 	REFUSED(layers[0].coder, 2, FQZ_FEATURE, 0);
+	REFUSED(layers[2].kind, FQZ_AFFINE, FQZ_SHAPE, 2);
 	REFUSED(layers[2].mode, 3, FQZ_LAYER, 2);
 	REFUSED(layers[2].act_max, 128, FQZ_LAYER, 2);
 	REFUSED(layers[0].name, "\x01", FQZ_TEXT, FQZ_NO_LAYER);
 	REFUSED(img.meta, (struct fqz_meta *)descending, FQZ_TEXT, FQZ_NO_LAYER);
 	REFUSED(img.color, FQZ_RGB, FQZ_NETWORK, FQZ_NO_LAYER);
 	REFUSED(img.std[1], 0, FQZ_NETWORK, FQZ_NO_LAYER);
+	REFUSED(img.color, (enum fqz_color)4, FQZ_NETWORK, FQZ_NO_LAYER);
+	REFUSED(img.resize_shorter, 65536, FQZ_NETWORK, FQZ_NO_LAYER);
+	REFUSED(layers[0].groups, 2, FQZ_SHAPE, 0);
+	REFUSED(tensors[1].c, 0, FQZ_TENSOR, FQZ_NO_LAYER);
 	REFUSED(img.layer_count, 0, FQZ_NETWORK, FQZ_NO_LAYER);
 	REFUSED(tensors[1].c, 65536, FQZ_TENSOR, FQZ_NO_LAYER);
 	REFUSED(tensors[1].h, 3, FQZ_SHAPE, 0);
@@ -289,6 +294,31 @@ static void check_bad_symbol(void)
 	((uint8_t *)n.layers[2].symbols)[1] = (uint8_t)fqz_layer_alphabet(&n.layers[2]);
 	is_refused(&n, FQZ_ALPHABET, 2, "a symbol outside the alphabet");
 	net_free(&n);
+}
+
+#define INVALID(_member) do {								\
+	struct fqz_error err_;								\
+	struct net n_;									\
+	void *data_;									\
+	size_t len_;									\
+	net_small(&n_);									\
+	n_._member = NULL;								\
+	ok(fqz_image_write(&n_.img, &data_, &len_, &err_) == -EINVAL && err_.what,	\
+	   "-EINVAL where " #_member " is NULL");					\
+	net_free(&n_);									\
+} while (0)
+
+static void check_null_members(void)
+{
+	INVALID(layers[0].symbols);
+	INVALID(layers[0].scale);
+	INVALID(layers[2].bias);
+	INVALID(layers[2].shift);
+	INVALID(img.classes);
+	INVALID(img.classes[1]);
+	INVALID(img.meta);
+	INVALID(img.meta[0].value);
+	INVALID(img.meta[1].key);
 }
 
 static void check_arguments(void)
@@ -310,8 +340,6 @@ static void check_arguments(void)
 	is_int(fqz_layer_check_bound(img, 1, symbols, NULL, &err), -EINVAL, "no bound");
 	fqz_image_close(img);
 	fqz_image_close(NULL);
-	n.layers[0].symbols = NULL;
-	is_int(fqz_image_write(&n.img, (void **)&img, &len, &err), -EINVAL, "no symbols");
 	free(image);
 	net_free(&n);
 }
@@ -324,6 +352,7 @@ int main(void)
 	check_unused_members();
 	check_writer_refusals();
 	check_bad_symbol();
+	check_null_members();
 	check_arguments();
 	return tap_done();
 }

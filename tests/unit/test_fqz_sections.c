@@ -245,6 +245,17 @@ static void net_two_fc(struct net *n)
 	net_add(n, net_fc(1, FQZ_SHIFT, 3), FQZ_S32, 1, 1, 1);
 }
 
+static void check_fc_rows(void)
+{
+	uint8_t *image;
+	size_t len;
+
+	image = build(net_one_fc, &len);
+	put(at(image, TENSORS, 16 + 4), 2, 2);
+	image_fix_crcs(image, len);
+	check(image, len, FQZ_SHAPE, image_section(image, LAYERS, NULL) + 2, 0, "FC with rows");
+}
+
 static void check_image_limit(void)
 {
 	uint8_t *image;
@@ -280,6 +291,40 @@ static void check_overflow(void)
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OVERFLOW, image_section(image, WEIGHTS, NULL), 1,
 	      "a sum above 2^47 - 1");
+}
+
+/* A kernel that is all padding but for one element, on a sum of 32 bits. */
+static void net_wide_sum(struct net *n)
+{
+	struct fqz_layer l = net_conv(1, 511, 1, 255, FQZ_RECENTRALIZED, 3);
+
+	l.mean_neg = 0;
+	l.mean_pos = 0;
+	net_init(n, 12, 1, 2900, 2900);
+	net_add(n, net_layer(FQZ_SUMPOOL, 0), FQZ_S32, 1, 1, 1);
+	net_add(n, l, FQZ_S32, 1, 1, 1);
+	memset((uint8_t *)n->layers[1].symbols, 0, 511 * 511);
+}
+
+static void check_wide_overflow(void)
+{
+	int64_t largest = 0;
+	struct fqz_error err;
+	struct fqz_image *img;
+	uint8_t *image, *symbols = malloc(511 * 511);
+	size_t len;
+
+	image = build(net_wide_sum, &len);
+	put(at(image, LAYERS, 64 + 53), 1, 18);
+	image_fix_crcs(image, len);
+	if (fqz_image_open(image, len, &img, &err))
+		bail("the wide sum does not open: %s", err.what);
+	memset(symbols, 4, 511 * 511);
+	ok(fqz_layer_check_bound(img, 1, symbols, &largest, &err) == -EBADMSG &&
+	   err.reason == FQZ_OVERFLOW && largest == INT64_MAX, "refused: a sum above 2^63");
+	fqz_image_close(img);
+	free(symbols);
+	free(image);
 }
 
 /* log2 16, A = 7, 4 bytes of lengths, 2 Segment_Size, three segments from 14 on. */
@@ -362,8 +407,10 @@ int main(void)
 	check_crcs();
 	check_texts();
 	check_limits();
+	check_fc_rows();
 	check_image_limit();
 	check_overflow();
+	check_wide_overflow();
 	check_segments();
 	check_short_streams();
 	return tap_done();

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Every allocation of libfqz fails once: the call says -ENOMEM and NO_MEMORY,
+ * and nothing is leaked (LeakSanitizer looks at the end). Linked with --wrap.
+ */
+#include "tap.h"
+#include "test_fqz_net.h"
+
+#include <errno.h>
+
+void *__real_malloc(size_t size);
+void *__real_calloc(size_t count, size_t size);
+void *__real_realloc(void *p, size_t size);
+void *__wrap_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_realloc(void *p, size_t size);
+
+static long countdown = -1;	/* -1: nothing fails */
+
+static bool fails(void)
+{
+	if (countdown < 0)
+		return false;
+	return countdown-- == 0;
+}
+
+void *__wrap_malloc(size_t size)
+{
+	return fails() ? NULL : __real_malloc(size);
+}
+
+void *__wrap_calloc(size_t count, size_t size)
+{
+	return fails() ? NULL : __real_calloc(count, size);
+}
+
+void *__wrap_realloc(void *p, size_t size)
+{
+	return fails() ? NULL : __real_realloc(p, size);
+}
+
+static int open_and_verify(const uint8_t *image, size_t len, struct fqz_error *err)
+{
+	struct fqz_image *img;
+	int ret;
+
+	ret = fqz_image_open(image, len, &img, err);
+	if (ret)
+		return ret;
+	ret = fqz_image_verify(img, err);
+	fqz_image_close(img);
+	return ret;
+}
+
+int main(void)
+{
+	struct fqz_error err;
+	uint8_t *image;
+	struct net n;
+	void *data;
+	size_t len, other;
+	long i, failures;
+	bool right = true;
+	int ret = 1;
+
+	net_every_kind(&n);
+	image = net_write(&n, &len);
+	for (i = 0; ret; i++) {
+		memset(&err, 0, sizeof(err));
+		countdown = i;
+		ret = open_and_verify(image, len, &err);
+		right &= !ret || (ret == -ENOMEM && err.reason == FQZ_NO_MEMORY);
+	}
+	failures = i - 1;
+	ok(right && failures >= 7, "opening and verifying, with each of %ld allocations failing",
+	   failures);
+
+	ret = 1;
+	for (i = 0; ret; i++) {
+		memset(&err, 0, sizeof(err));
+		countdown = i;
+		ret = fqz_image_write(&n.img, &data, &other, &err);
+		right &= !ret || (ret == -ENOMEM && err.reason == FQZ_NO_MEMORY && !data);
+	}
+	countdown = -1;
+	ok(right && i - 1 > failures, "writing, with each of %ld allocations failing", i - 1);
+	if (ok(other == len, "in the end it writes"))
+		ok_mem(data, image, len, "the same image");
+	free(data);
+	free(image);
+	net_free(&n);
+	return tap_done();
+}
