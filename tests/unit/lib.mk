@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Tests of libfqaccel on the soft card.
+
+LIB_TEST_OBJS = $(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+
+$(eval $(call unit_test,test_lib_run,tests/unit/smallnet.c,$(LIB_TEST_OBJS)))

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/* What every command-line tool does alike: messages, numbers, progress, exit status. */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *tool_name = "fqaccel";
+static bool bar_shown;
+
+void cli_start(const char *tool)
+{
+	tool_name = tool;
+}
+
+int cli_error(const char *fmt, ...)
+{
+	va_list ap;
+
+	cli_progress_clear();
+	fprintf(stderr, "%s: ", tool_name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return CLI_FAILED;
+}
+
+int cli_usage_hint(void)
+{
+	fprintf(stderr, "Try '%s --help'.\n", tool_name);
+	return CLI_USAGE;
+}
+
+int cli_usage(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "%s: ", tool_name);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+	return cli_usage_hint();
+}
+
+int cli_version(void)
+{
+	printf("%s %s\n", tool_name, FQACCEL_VERSION);
+	return CLI_OK;
+}
+
+bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max,
+		uint64_t *value)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	/* strtoull() takes "-1" and " 1" as well. */
+	if (text[0] < '0' || text[0] > '9' || *end || errno || v < min || v > max) {
+		cli_usage("%s takes a whole number from %llu to %llu, not '%s'", option,
+			  (unsigned long long)min, (unsigned long long)max, text);
+		return false;
+	}
+	*value = v;
+	return true;
+}
+
+int cli_finish(int status)
+{
+	if (fflush(stdout) || ferror(stdout))
+		return cli_error("standard output cannot be written: %s", strerror(errno));
+	return status;
+}
+
+/* Length of the well-formed UTF-8 sequence that text begins with; 0 for none (Unicode 15, table 3-7). */
+static size_t utf8_length(const unsigned char *s)
+{
+	unsigned char low = 0x80, high = 0xbf;
+	size_t n, i;
+
+	if (s[0] < 0x80)
+		return 1;
+	if (s[0] < 0xc2 || s[0] > 0xf4)
+		return 0;
+	n = s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+	if (s[0] == 0xe0)
+		low = 0xa0;
+	else if (s[0] == 0xed)
+		high = 0x9f;
+	else if (s[0] == 0xf0)
+		low = 0x90;
+	else if (s[0] == 0xf4)
+		high = 0x8f;
+	for (i = 1; i < n; i++, low = 0x80, high = 0xbf)
+		if (s[i] < low || s[i] > high)
+			return 0;
+	return n;
+}
+
+void cli_json_string(FILE *f, const char *text)
+{
+	const unsigned char *s = (const unsigned char *)text;
+	size_t n;
+
+	fputc('"', f);
+	for (; *s; s += n) {
+		n = utf8_length(s);
+		if (!n) {
+			fputs("\\ufffd", f);
+			n = 1;
+		} else if (*s == '"' || *s == '\\') {
+			fprintf(f, "\\%c", *s);
+		} else if (*s == '\n') {
+			fputs("\\n", f);
+		} else if (*s == '\t') {
+			fputs("\\t", f);
+		} else if (*s < 0x20 || *s == 0x7f) {
+			fprintf(f, "\\u%04x", *s);
+		} else {
+			fwrite(s, 1, n, f);
+		}
+	}
+	fputc('"', f);
+}
+
+void cli_progress(size_t done, size_t total)
+{
+	static struct timespec last;
+	const int width = 40;
+	struct timespec now;
+	int filled;
+
+	if (total < 2 || !isatty(STDERR_FILENO))
+		return;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (bar_shown && done < total &&
+	    (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
+		return;
+	last = now;
+	filled = (int)(done * (size_t)width / total);
+	fprintf(stderr, "\r[%.*s%*s] %zu/%zu", filled,
+		"########################################", width - filled, "", done, total);
+	fflush(stderr);
+	bar_shown = true;
+}
+
+void cli_progress_clear(void)
+{
+	if (!bar_shown)
+		return;
+	fputs("\r\033[K", stderr);
+	fflush(stderr);
+	bar_shown = false;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* What every command-line tool does alike: messages, numbers, progress, exit status. */
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/** cli_start() - the tool's name, for messages. */
+void cli_start(const char *tool);
+
+/** cli_error() - one line on stderr, after the tool's name; returns CLI_FAILED. */
+int cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** cli_usage() - likewise, and where help is; returns CLI_USAGE. */
+int cli_usage(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/** cli_usage_hint() - where help is, after getopt_long() said what is wrong. */
+int cli_usage_hint(void);
+
+/** cli_version() - prints name and version; returns CLI_OK. */
+int cli_version(void);
+
+/** cli_number() - a whole decimal number in [min, max]; says what is wrong and returns false. */
+bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max,
+		uint64_t *value);
+
+/** cli_finish() - flush stdout; @status, or CLI_FAILED where it could not be written. */
+int cli_finish(int status);
+
+/** cli_json_string() - print a string with quotes; bytes that are no UTF-8 become U+FFFD. */
+void cli_json_string(FILE *f, const char *text);
+
+/*
+ * A bar on stderr, if that is a terminal and there is something to wait for. cli_error() lines
+ * and the bar do not mix: take it away first.
+ */
+void cli_progress(size_t done, size_t total);
+void cli_progress_clear(void);
+
+#endif
