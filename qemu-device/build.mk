@@ -8,8 +8,11 @@ CARD_SRCS := \
 	qemu-device/card/command.c \
 	qemu-device/card/cycles.c \
 	qemu-device/card/dma.c \
-	qemu-device/card/exec_default.c \
+	qemu-device/card/conv_prepare.c \
+	qemu-device/card/conv_run.c \
+	qemu-device/card/exec_gemm.c \
 	qemu-device/card/exec_reference.c \
+	qemu-device/card/gemm.c \
 	qemu-device/card/load.c \
 	qemu-device/card/memory.c \
 	qemu-device/card/model.c \
@@ -17,6 +20,7 @@ CARD_SRCS := \
 	qemu-device/card/queue.c \
 	qemu-device/card/regs.c \
 	qemu-device/card/run.c \
+	qemu-device/card/simple.c \
 	qemu-device/card/work.c
 
 CARD_OBJS := $(CARD_SRCS:%.c=$(O)/obj/%.o)
@@ -25,7 +29,7 @@ CARD_SAN_OBJS := $(CARD_SRCS:%.c=$(O)/san/%.o)
 LIBS += $(O)/libcard.a
 
 # The datapath is worth it.
-$(O)/obj/qemu-device/card/exec_%.o: CFLAGS := $(CFLAGS) -O3
+$(O)/obj/qemu-device/card/%.o: CFLAGS := $(CFLAGS) -O3
 
 $(O)/libcard.a: $(CARD_OBJS)
 	@mkdir -p $(@D)

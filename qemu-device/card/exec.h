@@ -90,6 +90,8 @@ struct card_exec {
 
 /** card_exec_default() - the executor that a card uses. */
 const struct card_exec *card_exec_default(void);
+/** card_exec_gemm() - the fast ones that this processor can run, slowest first, then NULL. */
+const struct card_exec *card_exec_gemm(unsigned int index);
 /** card_exec_reference() - plain shifts and additions; slow. */
 const struct card_exec *card_exec_reference(void);
 

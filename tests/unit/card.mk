@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# The card's unit tests. They share a machine to plug the card into and random networks.
+
+CARD_TEST_SAN_OBJS := $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+
+$(eval $(call unit_test,test_card_exec,tests/unit/netgen.c,$(CARD_TEST_SAN_OBJS)))
