@@ -117,7 +117,7 @@ struct fqz_layer {
 	const uint8_t *stream;			/* reader: inside the image */
 	uint32_t stream_size;
 	uint64_t stream_offset;			/* of the stream, in the image */
-	const uint8_t *symbols;			/* writer: outputs * inputs_per_output symbols */
+	const uint8_t *symbols;			/* writer: outputs * inputs_per_output */
 	const char *name;			/* NULL where it has none */
 };
 

@@ -118,7 +118,7 @@ static int check_place(const struct fqz_reader *r, uint64_t entry, uint64_t *end
 
 	if (offset != want)
 		return fqz_reader_refuse(r, FQZ_LAYOUT, entry + FQZ_E_OFFSET,
-					 "a section is not at the first multiple of 64 that is free");
+					 "a section is not at the first free multiple of 64");
 	if (offset > r->len || !size || size > r->len - offset)
 		return fqz_reader_refuse(r, FQZ_LAYOUT, entry + FQZ_E_SIZE,
 					 "a section is empty or ends after File_Size");

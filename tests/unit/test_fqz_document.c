@@ -122,7 +122,7 @@ static void check_code(const char *document)
 	strcat(bits, "0000000");
 	is_int(strlen(bits), 32, "11.2: 25 bits, filled up to 32");
 	for (i = 0; i < 32; i++)
-		sum -= 1u * ((img->layers[0].stream[12 + i / 8] >> (7 - i % 8) & 1) == bits[i] - '0');
+		sum -= (img->layers[0].stream[12 + i / 8] >> (7 - i % 8) & 1) == bits[i] - '0';
 	is_int(sum, (1 << 15) - 32, "11.2: the bits are the segment's");
 	fqz_image_close(img);
 	free(image);

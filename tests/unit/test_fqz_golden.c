@@ -12,9 +12,11 @@ static uint8_t *read_file(const char *path, size_t *len)
 {
 	FILE *f = fopen(path, "rb");
 	uint8_t *data;
-	long size;
+	long size = -1;
 
-	if (!f || fseek(f, 0, SEEK_END) || (size = ftell(f)) < 0 || fseek(f, 0, SEEK_SET))
+	if (f && !fseek(f, 0, SEEK_END))
+		size = ftell(f);
+	if (size < 0 || fseek(f, 0, SEEK_SET))
 		bail("%s: cannot be read (run from the top folder)", path);
 	*len = (size_t)size;
 	data = malloc(*len);

@@ -138,7 +138,8 @@ static const struct patch network_patches[] = {
 	P("no rows", TENSORS, TENSOR(1, 4), 2, 0, FQZ_TENSOR, NONE),
 	P("no columns", TENSORS, TENSOR(1, 6), 2, 0, FQZ_TENSOR, NONE),
 	P("2^48 elements", TENSORS, TENSOR(1, 2), 6, UINT64_C(0xffffffffffff), FQZ_LIMIT, NONE),
-	P("2^26 + 2^16 elements", TENSORS, TENSOR(1, 2), 6, UINT64_C(0x010001000401), FQZ_LIMIT, NONE),
+	P("2^26 + 2^16 elements", TENSORS, TENSOR(1, 2), 6, UINT64_C(0x010001000401), FQZ_LIMIT,
+	  NONE),
 	{ "2^26 elements, but not here", TENSORS, TENSOR(1, 2), 6, UINT64_C(0x010001000400),
 	  FQZ_SHAPE, LAYERS, LAYER(0, 4), 0 },
 	P("Scale is 0", TENSORS, TENSOR(2, 8), 4, 0, FQZ_TENSOR, NONE),
@@ -226,7 +227,8 @@ static const struct patch layer_patches[] = {
 
 static const struct patch shape_patches[] = {
 	{ "S32 from AFFINE", TENSORS, TENSOR(1, 0), 1, FQZ_S32, FQZ_SHAPE, OUT(0) },
-	{ "S32 from a CONV that is not last", TENSORS, TENSOR(2, 0), 1, FQZ_S32, FQZ_SHAPE, OUT(1) },
+	{ "S32 from a CONV that is not last", TENSORS, TENSOR(2, 0), 1, FQZ_S32, FQZ_SHAPE,
+	  OUT(1) },
 	{ "U8 from SUMPOOL", TENSORS, TENSOR(8, 0), 1, FQZ_U8, FQZ_SHAPE, OUT(7) },
 	{ "another type from MAXPOOL", TENSORS, TENSOR(5, 0), 1, FQZ_S8, FQZ_SHAPE, IN(4, 0) },
 	{ "another type from CONCAT", TENSORS, TENSOR(7, 0), 1, FQZ_S8, FQZ_SHAPE, IN(6, 0) },
