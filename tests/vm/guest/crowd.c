@@ -100,7 +100,7 @@ static unsigned int crowd_process(const uint8_t *in, const uint8_t *want)
 	pthread_t threads[THREADS];
 	unsigned int i;
 
-	guest_open(&c.model, GUEST_DEVICE);
+	guest_open(&c.model, GUEST_DEVICE, GUEST_SAMPLE);
 	for (i = 0; i < THREADS; i++)
 		if (pthread_create(&threads[i], NULL, crowd_thread, &c))
 			bail("no thread");
@@ -120,7 +120,7 @@ int main(void)
 	unsigned int i;
 	int status;
 
-	guest_open(&soft, "soft");
+	guest_open(&soft, "soft", GUEST_SAMPLE);
 	in = guest_alloc(soft.info.input_bytes * PICTURES);
 	want = guest_alloc(soft.info.output_bytes * PICTURES);
 	guest_fill(in, soft.info.input_bytes * PICTURES, 2);

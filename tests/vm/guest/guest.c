@@ -3,12 +3,8 @@
 #include "guest.h"
 #include "../../unit/tap.h"
 
-void guest_open(struct guest_model *m, const char *which)
+void guest_open(struct guest_model *m, const char *which, const char *path)
 {
-	const char *path = getenv("FQACCEL_MODEL");
-
-	if (!path)
-		path = "demo/cifar10.fqz";
 	if (fqaccel_card_open(which, &m->card))
 		bail("%s: %s", which, fqaccel_error());
 	if (fqaccel_model_load_file(m->card, path, &m->model))

@@ -13,6 +13,7 @@
 #include "fqaccel.h"
 
 #define GUEST_DEVICE	"/dev/fqaccel0"
+#define GUEST_SAMPLE	"demo/cifar10.fqz"
 
 /* A model on one card; bail() where something fails. */
 struct guest_model {
@@ -21,8 +22,8 @@ struct guest_model {
 	struct fqaccel_model_info info;
 };
 
-/** guest_open() - open @which and load $FQACCEL_MODEL, or demo/cifar10.fqz, there. */
-void guest_open(struct guest_model *m, const char *which);
+/** guest_open() - open the card @which and load the image @path there. */
+void guest_open(struct guest_model *m, const char *which, const char *path);
 void guest_close(struct guest_model *m);
 
 /** guest_fill() - the same bytes for the same @seed. */
