@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The sample pictures: demo-draw, plain and with sanitizers, draws the committed files byte for byte, and
-# says so when it cannot.
+# The sample: demo-draw, plain and with sanitizers, draws the committed pictures byte for byte and says so
+# when it cannot; the sample network names each of them rightly on the soft card.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 build=${O:-build}
@@ -44,8 +44,15 @@ for program in "$build/demo-draw" "$build/san/demo-draw"; do
 	result $? "$program where a file cannot be renamed: exit status 1, nothing left behind"
 done
 
+# A picture that is named by a number is of that class.
+mkdir "$tmp/labeled"
 for picture in demo/*.ppm; do
-	grep -qx "$(basename "$picture" .ppm)" demo/cifar10.classes
+	line=$(grep -nx "$(basename "$picture" .ppm)" demo/cifar10.classes)
 	result $? "$picture bears the name of a class"
+	cp "$picture" "$tmp/labeled/$((${line%%:*} - 1)).ppm"
 done
+"$build/fqaccel-compress" --compare demo/cifar10.fqz "$tmp/labeled" >"$tmp/log"
+result $? 'the sample network runs on the soft card'
+grep -q '"card": {"top1": 100.00,' "$tmp/log"
+result $? 'it names all pictures rightly'
 echo "1..$count"
