@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|check|vm ...
+# Usage: scripts/deps.sh run|compress|check|vm|fuzz ...
 
 set -eu
 
@@ -25,6 +25,9 @@ vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
 	libcap-ng-dev
 	seabios qemu-system-data busybox-static kmod cpio libelf1'
 
+# `make fuzz`: libFuzzer comes with clang.
+fuzz='clang libclang-rt-14-dev'
+
 packages=
 for group; do
 	case $group in
@@ -32,14 +35,15 @@ for group; do
 	compress)	packages="$packages $compress" ;;
 	check)		packages="$packages $check" ;;
 	vm)		packages="$packages $vm" ;;
+	fuzz)		packages="$packages $fuzz" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, check, vm)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, check, vm, fuzz)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|check|vm ..." >&2
+	echo "usage: scripts/deps.sh run|compress|check|vm|fuzz ..." >&2
 	exit 2
 fi
 

@@ -11,4 +11,4 @@ $(O)/tests/$(1): $(patsubst %.c,$(O)/san/%.o,tests/unit/$(1).c $(2)) $(3)
 	$$(CC) $$(SAN_LDFLAGS) -pthread -o $$@ $$^ $(4) -lm
 endef
 
-include $(wildcard tests/unit/*.mk tests/vm/build.mk tests/kselftest/build.mk tests/qtest/build.mk)
+include $(wildcard tests/unit/*.mk tests/vm/build.mk tests/fuzz/build.mk tests/kselftest/build.mk tests/qtest/build.mk)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: MIT
+#
+# `make fuzz` runs each target for FUZZ_SECONDS; corpora are kept in build/fuzz, findings too.
+
+FUZZ_SECONDS ?= 60
+FUZZ_CFLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+FUZZ_fqz_SRCS := tests/fuzz/fuzz_fqz.c $(FQZ_SRCS)
+FUZZ_fqz_SEEDS := tests/golden/fqz
+
+FUZZ_card_SRCS := tests/fuzz/fuzz_card.c $(CARD_SRCS) $(FQZ_SRCS)
+FUZZ_card_SEEDS := tests/golden/fqz
+
+FUZZ_TARGETS := fqz card
+
+$(O)/fuzz/%: $(O)/flags
+	@mkdir -p $(O)/fuzz/$*-corpus
+	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $@ $(FUZZ_$*_SRCS)
+
+.PHONY: fuzz
+fuzz:
+	@scripts/deps.sh fuzz
+	@+$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/%)
+	$(foreach t,$(FUZZ_TARGETS),$(O)/fuzz/$(t) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+		-artifact_prefix=$(O)/fuzz/$(t)- $(O)/fuzz/$(t)-corpus $(FUZZ_$(t)_SEEDS) &&) :
