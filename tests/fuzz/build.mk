@@ -13,9 +13,13 @@ FUZZ_card_SEEDS := tests/golden/fqz
 
 FUZZ_TARGETS := fqz card
 
-$(O)/fuzz/%: $(O)/flags
-	@mkdir -p $(O)/fuzz/$*-corpus
-	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $@ $(FUZZ_$*_SRCS)
+define fuzz_target
+$(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS)
+	@mkdir -p $(O)/fuzz/$(1)-corpus
+	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $$@ $$^
+endef
+
+$(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(t))))
 
 .PHONY: fuzz
 fuzz:
