@@ -9,24 +9,36 @@
 model=demo/cifar10.fqz
 cd "$(dirname "$0")/../../.." || exit 1
 
+# run OUTPUT ARGUMENT...: the report in OUTPUT.txt, the tensor in OUTPUT.raw
+run()
+{
+	out=/tmp/$1
+	shift
+	fqaccel-run --output "$out.raw" "$@" $model "$picture" >"$out.txt"
+}
+
 for picture in demo/*.ppm; do
 	name=${picture##*/}
-	check "$name on the soft card" \
-		fqaccel-run --card soft --output /tmp/soft.raw $model "$picture" >/tmp/soft.txt
-	check "$name on the card" \
-		fqaccel-run --card /dev/fqaccel0 --output /tmp/card.raw $model "$picture" >/tmp/card.txt
+	check "$name on the soft card" run soft --card soft
+	check "$name on the card" run card --card /dev/fqaccel0
 	check 'the same bytes' cmp /tmp/soft.raw /tmp/card.raw
 	check 'the same report' diff /tmp/soft.txt /tmp/card.txt
 done
 
 # With a card there, it is the one that is taken unless told otherwise.
-check 'auto takes the card' fqaccel-run --output /tmp/auto.raw $model "$picture" >/tmp/auto.txt
+irqs=$(grep fqaccel /proc/interrupts)
+check 'a run without --card' run auto
 check 'the same report' diff /tmp/auto.txt /tmp/card.txt
+check 'it interrupted: the card did it' test "$irqs" != "$(grep fqaccel /proc/interrupts)"
 
 # A card that is there and can't be used is an error, not a reason for the soft one.
+# What nobody runs and reads has to lie where nobody may look.
 chmod 0 /dev/fqaccel0
-setpriv --reuid=nobody --clear-groups --no-new-privs \
-	fqaccel-run $model "$picture" >/tmp/denied.txt 2>&1
+mkdir /tmp/nobody
+cp build/fqaccel-run $model "$picture" /tmp/nobody/
+chmod -R a+rX /tmp/nobody
+(cd /tmp/nobody && setpriv --reuid=nobody --clear-groups --no-new-privs \
+	./fqaccel-run "${model##*/}" "${picture##*/}" >/tmp/denied.txt 2>&1)
 is $? 1 'no permission: status 1'
 check 'and a line that names the device' grep -q /dev/fqaccel0 /tmp/denied.txt
 chmod 600 /dev/fqaccel0
