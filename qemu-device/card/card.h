@@ -9,9 +9,9 @@
  * card_work_run() runs on a worker thread without the lock; it touches card
  * memory and its own work item only.
  *
- * The card never calls the host from card_mmio_*(): these only set state and
- * ask for card_step() through host->kick(). All DMA and all interrupts come from card_step(),
- * in bounded pieces, so a host stays responsive.
+ * card_mmio_*() only set state and ask for card_step() through host->kick(); they may
+ * log and read the clock. All DMA and all interrupts come from card_step(), in bounded
+ * pieces, so a host stays responsive; so does all handing out of work.
  */
 #ifndef CARD_CARD_H
 #define CARD_CARD_H

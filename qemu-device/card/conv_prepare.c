@@ -17,7 +17,11 @@ struct preparation {
 	const struct fqz_layer *l;
 	struct conv *cv;
 	const uint8_t *symbols;
-	int32_t weights[256];
+	uint32_t alphabet;
+	int32_t weights[FQZ_MAX_ALPHABET];
+	/* By enum conv_part and symbol: the int16 of a row, and what it lacks. */
+	int16_t values[3][FQZ_MAX_ALPHABET];
+	int32_t rests[3][FQZ_MAX_ALPHABET];
 	uint8_t *forms;			/* enum channel_form of each channel */
 };
 
@@ -35,41 +39,67 @@ static bool sum_fits(const struct card_tensor *in, int64_t positive, int64_t neg
 	       positive * low + negative * high <= INT32_MAX;
 }
 
-struct channel_sums {
-	int64_t pos[3], neg[3];		/* of the weights, their low and their high parts */
-	uint32_t extras;
-};
-
-static void sums_count(struct channel_sums *s, unsigned int part, int32_t w)
+/* A weight's share in a row of this part. */
+static int32_t part_of(int32_t w, enum conv_part part)
 {
-	if (w > 0)
-		s->pos[part] += w;
-	else
-		s->neg[part] -= w;
+	if (part == CONV_SINGLE)
+		return w;
+	return part == CONV_LOW ? low_part(w) : (w - low_part(w)) / 256;
+}
+
+static void make_tables(struct preparation *p)
+{
+	unsigned int part;
+	uint32_t i;
+
+	fqz_layer_weights(p->l, p->weights);
+	p->alphabet = fqz_layer_alphabet(p->l);
+	for (part = CONV_SINGLE; part <= CONV_HIGH; part++) {
+		for (i = 0; i < p->alphabet; i++) {
+			int32_t w = part_of(p->weights[i], (enum conv_part)part);
+
+			p->values[part][i] = (int16_t)(w < INT16_MIN ? INT16_MIN :
+						       w > INT16_MAX ? INT16_MAX : w);
+			p->rests[part][i] = w - p->values[part][i];
+		}
+	}
+}
+
+/* Does a channel's row of this part sum to 32 bits? @counts: how often each symbol occurs. */
+static bool part_fits(const struct preparation *p, const uint32_t *counts, enum conv_part part)
+{
+	int64_t positive = 0, negative = 0;
+	uint32_t i;
+
+	for (i = 0; i < p->alphabet; i++) {
+		int64_t w = part_of(p->weights[i], part);
+
+		if (w > 0)
+			positive += w * counts[i];
+		else
+			negative -= w * counts[i];
+	}
+	return sum_fits(p->in, positive, negative);
 }
 
 static uint8_t channel_form(const struct preparation *p, uint32_t o)
 {
 	const uint8_t *symbol = p->symbols + (size_t)o * p->cv->inputs;
-	struct channel_sums s = { { 0 }, { 0 }, 0 };
-	uint32_t k;
+	uint32_t counts[256] = { 0 }, extras = 0, i;
 
-	/* Direct rows, and inputs that int16 cannot hold, know no split. */
+	/* What int16 cannot hold, and what was not padded, only the plain sum takes. */
 	if (p->in->bound > INT16_MAX || !p->cv->padded)
 		return CHANNEL_WIDE;
-	for (k = 0; k < p->cv->inputs; k++) {
-		int32_t w = p->weights[symbol[k]];
-
-		sums_count(&s, 0, w);
-		sums_count(&s, 1, low_part(w));
-		sums_count(&s, 2, (w - low_part(w)) / 256);
-		s.extras += w > INT16_MAX || w < INT16_MIN;
-	}
+	for (i = 0; i < p->cv->inputs; i++)
+		counts[symbol[i]]++;
+	for (i = 0; i < p->alphabet; i++)
+		extras += p->rests[CONV_SINGLE][i] ? counts[i] : 0;
+	/* Direct rows have 32-bit weights, and no split. */
 	if (p->cv->form == CONV_DIRECT)
-		return sum_fits(p->in, s.pos[0], s.neg[0]) ? CHANNEL_SINGLE : CHANNEL_WIDE;
-	if (sum_fits(p->in, s.pos[0], s.neg[0]) && s.extras <= p->cv->inputs / 8 + 2)
+		return part_fits(p, counts, CONV_SINGLE) ? CHANNEL_SINGLE : CHANNEL_WIDE;
+	if (part_fits(p, counts, CONV_SINGLE) && extras <= p->cv->inputs / 8 + 2)
 		return CHANNEL_SINGLE;
-	if (sum_fits(p->in, s.pos[1], s.neg[1]) && sum_fits(p->in, s.pos[2], s.neg[2]))
+	if (part_fits(p, counts, CONV_LOW) && part_fits(p, counts, CONV_HIGH))
 		return CHANNEL_SPLIT;
 	return CHANNEL_WIDE;
 }
@@ -174,33 +204,30 @@ static int add_extra(struct conv *cv, struct conv_row *row, uint32_t k, int32_t 
 	return 0;
 }
 
-/* The int16 that stands for weight k in a row; what it lacks goes to the extras. */
-static int row_value(const struct preparation *p, struct conv_row *row, uint32_t k, int32_t *value)
+/* What the int16 values of a row lack goes to the extras. */
+static int collect_extras(const struct preparation *p, struct conv_row *row)
 {
-	int32_t w = p->weights[p->symbols[(size_t)row->channel * p->cv->inputs + k]];
+	const uint8_t *symbol = p->symbols + (size_t)row->channel * p->cv->inputs;
+	const int32_t *rests = p->rests[row->part];
+	uint32_t k;
+	int ret = 0;
 
-	if (row->part == CONV_LOW)
-		w = low_part(w);
-	else if (row->part == CONV_HIGH)
-		w = (w - low_part(w)) / 256;
-	*value = w < INT16_MIN ? INT16_MIN : w > INT16_MAX ? INT16_MAX : w;
-	return *value == w ? 0 : add_extra(p->cv, row, k, w - *value);
+	for (k = 0; k < p->cv->inputs && !ret; k++)
+		if (rests[symbol[k]])
+			ret = add_extra(p->cv, row, k, rests[symbol[k]]);
+	return ret;
 }
 
 static int pack_row(const struct preparation *p, struct conv_row *row, int32_t *to)
 {
-	int32_t value;
+	const uint8_t *symbol = p->symbols + (size_t)row->channel * p->cv->inputs;
+	const int16_t *values = p->values[row->part];
 	uint32_t k;
-	int ret;
 
-	for (k = 0; k < p->cv->inputs; k++) {
-		ret = row_value(p, row, k, &value);
-		if (ret)
-			return ret;
+	for (k = 0; k < p->cv->inputs; k++)
 		to[k / 2] = (int32_t)((uint32_t)to[k / 2] |
-				      (uint32_t)(uint16_t)value << (k % 2 ? 16 : 0));
-	}
-	return 0;
+				      (uint32_t)(uint16_t)values[symbol[k]] << (k % 2 ? 16 : 0));
+	return collect_extras(p, row);
 }
 
 static int pack_rows(struct preparation *p)
@@ -219,17 +246,13 @@ static int pack_rows(struct preparation *p)
 
 static int pack_lane(const struct preparation *p, struct conv_row *row, int16_t *to)
 {
-	int32_t value;
+	const uint8_t *symbol = p->symbols + (size_t)row->channel * p->cv->inputs;
+	const int16_t *values = p->values[row->part];
 	uint32_t k;
-	int ret;
 
-	for (k = 0; k < p->cv->inputs; k++) {
-		ret = row_value(p, row, k, &value);
-		if (ret)
-			return ret;
-		to[(size_t)(k / 2) * 2 * GEMM_LANES + k % 2] = (int16_t)value;
-	}
-	return 0;
+	for (k = 0; k < p->cv->inputs; k++)
+		to[(size_t)(k / 2) * 2 * GEMM_LANES + k % 2] = values[symbol[k]];
+	return collect_extras(p, row);
 }
 
 static int pack_columns(struct preparation *p)
@@ -335,7 +358,7 @@ int card_conv_prepare(struct card_model *m, struct card_layer *l, const uint8_t 
 		return -ENOMEM;
 	}
 	l->prepared = p.cv;
-	fqz_layer_weights(&l->desc, p.weights);
+	make_tables(&p);
 	plan_form(p.cv, &l->desc, &m->tensors[l->desc.output]);
 	plan_padded(p.cv, &l->desc, p.in);
 	ret = prepare(&p);

@@ -127,10 +127,15 @@ static void random_alphabet(struct gen *g, struct fqz_layer *l)
 {
 	uint32_t *least, room;
 
-	l->mode = chance(g, 50) ? FQZ_SHIFT : FQZ_RECENTRALIZED;
+	l->mode = chance(g, 50) && !g->opt->extreme ? FQZ_SHIFT : FQZ_RECENTRALIZED;
 	l->bits = pick(g, 3, 8);
 	l->coder = FQZ_HUFFMAN;
 	l->exponent_count = fqz_exponent_count(l->mode, l->bits);
+	if (g->opt->extreme) {	/* e0 = 0, so only m- and m+ can be large */
+		l->mean_neg = 18;
+		l->mean_pos = 18;
+		return;
+	}
 	if (l->mode == FQZ_SHIFT)
 		return;
 	/* 2^(e0+E-1) + 2^m stays below 2^20. */
@@ -157,7 +162,7 @@ static void random_weights(struct gen *g, struct fqz_layer *l, uint32_t inputs)
 	random_alphabet(g, l);
 	alphabet = fqz_layer_alphabet(l);
 	fqz_layer_weights(l, weights);
-	sparsity = pick(g, 0, 90);
+	sparsity = g->opt->extreme ? 2 : pick(g, 0, 90);
 	l->symbols = symbols;
 	if (!symbols || !spread) {
 		g->failed = -ENOMEM;

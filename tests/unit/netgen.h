@@ -3,6 +3,7 @@
 #ifndef NETGEN_H
 #define NETGEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct netgen_options {
 	uint32_t layers;	/* about so many; 1 to 200 */
 	uint32_t channels;	/* of the input 3; of other tensors at most this, 2 to 4096 */
 	uint32_t size;		/* rows and columns of the input: around this, 1 to 1024 */
+	bool extreme;		/* weights near 2^20, few of them 0: sums beyond 32 bits */
 	uint32_t kind;		/* enum fqz_kind: prefer it; 0: all kinds alike */
 };
 

@@ -7,7 +7,7 @@
 #include "netgen.h"
 #include "tap.h"
 
-#include "card/exec.h"
+#include "card/conv.h"
 
 #include <errno.h>
 #include <math.h>
@@ -241,6 +241,25 @@ static void expect(const struct subject *s, const struct card_layer *layer, long
 /* How often each kind was met, to be sure that all of them were. */
 static unsigned int met[FQZ_SUMPOOL + 1];
 
+static unsigned int forms[CONV_DIRECT + 1], parts[CONV_HIGH + 1], extras, wides;
+
+static void count_forms(const struct card_model *m)
+{
+	uint32_t i, r;
+
+	for (i = 0; i < m->layer_count; i++) {
+		const struct conv *cv = m->layers[i].prepared;
+
+		if (!cv)
+			continue;
+		forms[cv->form]++;
+		wides += cv->wide_count;
+		extras += cv->extra_count;
+		for (r = 0; r < cv->row_count; r++)
+			parts[cv->row[r].part]++;
+	}
+}
+
 static bool check_layer(const struct subject *s, uint32_t index, unsigned int seed)
 {
 	const struct card_layer *l = &s->m[0]->layers[index];
@@ -293,6 +312,7 @@ static bool check_network(const struct netgen_options *opt, bool floats)
 		return false;
 	random_input(&s, opt->seed);
 	tick_init(&tick);
+	count_forms(s.m[1]);
 	for (i = 0; i < s.m[0]->layer_count && good; i++) {
 		for (e = 0; e < exec_count; e++)
 			good &= !card_model_run(s.m[e], i, 1, s.arena[e], s.scratch[e], &tick);
@@ -333,6 +353,23 @@ static void test_large(void)
 		good += check_network(&opt, false);
 	}
 	is_int(good, 24, "larger random networks, executors alike");
+	opt.kind = FQZ_SUMPOOL;
+	opt.size = 40;
+	for (good = 0, i = 0; i < 6; i++) {
+		opt.seed = 5100 + i;
+		good += check_network(&opt, true);
+	}
+	is_int(good, 6, "sums of channels that int16 does not hold");
+	opt.extreme = true;
+	opt.kind = FQZ_CONV;
+	for (good = 0, i = 0; i < 40; i++) {
+		opt.seed = 5200 + i;
+		opt.layers = 1 + i % 4;
+		opt.channels = i % 4 ? 16 : 200;
+		opt.size = i % 4 ? 12 : 8;
+		good += check_network(&opt, true);
+	}
+	is_int(good, 40, "weights near 2^19");
 }
 
 /* A run of all layers against runs of two ranges, live tensors handed over. */
@@ -443,6 +480,13 @@ int main(void)
 	diag("%u executors", exec_count);
 	test_small();
 	test_large();
+	ok(forms[CONV_ROWS] >= 100 && forms[CONV_COLUMNS] >= 100 && forms[CONV_DIRECT] >= 100,
+	   "all forms were met: %u rows, %u columns, %u direct", forms[CONV_ROWS],
+	   forms[CONV_COLUMNS], forms[CONV_DIRECT]);
+	ok(parts[CONV_SINGLE] >= 1000 && parts[CONV_LOW] >= 100 && parts[CONV_HIGH] >= 100,
+	   "all rows were met: %u single, %u low, %u high", parts[CONV_SINGLE],
+	   parts[CONV_LOW], parts[CONV_HIGH]);
+	ok(extras >= 100 && wides >= 100, "%u remainders, %u wide channels", extras, wides);
 	test_ranges();
 	test_plan();
 	test_cancel();
