@@ -25,4 +25,16 @@ $(O)/fqaccel-run: $(O)/obj/tools/fqaccel-run.o $(O)/obj/tools/fqaccel-run-profil
 		$(TOOLS_RUN_OBJS) $(O)/libfqaccel.a
 	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(IMG_LIBS) -lm
 
-PROGRAMS += $(O)/fqaccel-run
+# The float execution that --compare-float judges by.
+EVAL_OBJS := $(addprefix $(O)/obj/tools/,fqaccel-eval.o net/conv.o net/exec.o net/fqz_float.o net/graph.o)
+
+$(O)/fqaccel-eval: $(EVAL_OBJS) $(TOOLS_RUN_OBJS) $(O)/libfqaccel.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(IMG_LIBS) -lopenblas -lm
+
+INFO_OBJS := $(addprefix $(O)/obj/tools/,fqaccel-info.o fqaccel-info-cards.o fqaccel-info-model.o \
+	common/cli.o common/file.o)
+
+$(O)/fqaccel-info: $(INFO_OBJS) $(O)/libfqaccel.a
+	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lpci -lm
+
+PROGRAMS += $(O)/fqaccel-run $(O)/fqaccel-eval $(O)/fqaccel-info
