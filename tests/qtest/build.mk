@@ -13,3 +13,4 @@ endef
 $(eval $(call qtest_test,pci))
 $(eval $(call qtest_test,registers))
 $(eval $(call qtest_test,commands))
+$(eval $(call qtest_test,run))
