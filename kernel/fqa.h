@@ -514,6 +514,7 @@ int fqa_model_load(struct fqa_call *call);
 
 /* model.c */
 struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length);
+int fqa_model_copy_in(struct fqa_model *model, const void __user *from);
 int fqa_model_prepare(struct fqa_model *model);
 struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model);
 int fqa_model_read_info(struct fqa_model *model);

@@ -163,7 +163,7 @@ static int fqa_load_do(struct fqa_model *model, struct fqaccel_model_load *arg)
 	ret = fqa_load_charge(model, arg, image_bytes, image_bytes);
 	if (ret)
 		return ret;
-	ret = fqa_memory_copy_in(model->image, u64_to_user_ptr(arg->image), arg->length);
+	ret = fqa_model_copy_in(model, u64_to_user_ptr(arg->image));
 	if (ret)
 		return ret;
 	ret = fqa_model_prepare(model);
@@ -191,8 +191,8 @@ static int fqa_load_try(struct fqa_context *ctx, struct fqaccel_model_load *arg,
 	struct fqa_model *model = fqa_model_create(ctx, arg->length);
 	int ret;
 
-	if (IS_ERR(model))
-		return PTR_ERR(model);
+	if (!model)
+		return -ENOMEM;
 	ret = fqa_load_do(model, arg);
 	if (ret) {
 		fqa_object_put(&model->obj);

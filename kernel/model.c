@@ -19,26 +19,30 @@ static void fqa_model_free(struct fqa_object *obj)
 	queue_work(fqa_wq, &model->free_work);
 }
 
-/* With room for @length bytes and nothing on the card yet. */
+/* Without an image, and with nothing on the card yet; NULL without memory. */
 struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length)
 {
 	struct fqa_model *model = kzalloc(sizeof(*model), GFP_KERNEL_ACCOUNT);
-	int ret;
 
 	if (!model)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	model->slot = -1;
 	model->length = length;
 	INIT_LIST_HEAD(&model->node);
 	INIT_WORK(&model->free_work, fqa_model_free_work);
-	model->image = fqa_memory_alloc(ctx, length);
-	if (IS_ERR(model->image)) {
-		ret = PTR_ERR(model->image);
-		kfree(model);
-		return ERR_PTR(ret);
-	}
 	fqa_object_init(&model->obj, ctx, FQA_OBJECT_MODEL, fqa_model_free);
 	return model;
+}
+
+/* The driver's copy of the image. -ENOSPC: above the open file's buffer_limit. */
+int fqa_model_copy_in(struct fqa_model *model, const void __user *from)
+{
+	struct fqa_memory *image = fqa_memory_alloc(model->obj.ctx, model->length);
+
+	if (IS_ERR(image))
+		return PTR_ERR(image);
+	model->image = image;
+	return fqa_memory_copy_in(image, from, model->length);
 }
 
 /* With the image filled in: get ready all that a LOAD needs. Within fqa_card_enter(). */
@@ -133,7 +137,8 @@ static void fqa_model_free_work(struct work_struct *work)
 	list_del(&model->node);
 	mutex_unlock(&card->models_lock);
 
-	fqa_memory_free(model->image);
+	if (model->image)
+		fqa_memory_free(model->image);
 	if (model->slot >= 0)
 		ida_free(&card->model_slots, model->slot);
 	fqa_context_uncharge_memory(ctx, model->charged);
