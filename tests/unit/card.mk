@@ -4,3 +4,5 @@
 CARD_TEST_SAN_OBJS := $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
 
 $(eval $(call unit_test,test_card_exec,tests/unit/netgen.c,$(CARD_TEST_SAN_OBJS)))
+$(eval $(call unit_test,test_card_regs,tests/unit/card_host.c,$(CARD_TEST_SAN_OBJS)))
+$(eval $(call unit_test,test_card_queue,tests/unit/card_host.c,$(CARD_TEST_SAN_OBJS)))
