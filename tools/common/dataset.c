@@ -156,7 +156,8 @@ static int names_read(const char *path, struct names *list, char *err, size_t er
 		names_free(list);
 		return ds_fail_errno(err, errlen, path, -ret);
 	}
-	qsort(list->name, list->count, sizeof(char *), name_compare);
+	if (list->count)
+		qsort(list->name, list->count, sizeof(char *), name_compare);
 	return 0;
 }
 

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: MIT
+/* Data sets: what they hold, in which order, with which labels; and files written whole. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/dataset.h"
+#include "common/file.h"
+#include "tap.h"
+
+static char root[] = "/tmp/fqaccel-dataset-XXXXXX";
+static char err[512];
+
+static const char *path(const char *name)
+{
+	static char text[4][600];
+	static int turn;
+	char *p = text[turn++ % 4];
+
+	snprintf(p, sizeof(text[0]), "%s/%s", root, name);
+	return p;
+}
+
+static void folder(const char *name)
+{
+	if (mkdir(path(name), 0777))
+		bail("mkdir %s", name);
+}
+
+/* A gray picture of one pixel. */
+static void picture(const char *name, int value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "P2 1 1 255 %d\n", value);
+	if (file_write(path(name), text, strlen(text), err, sizeof(err)))
+		bail("%s", err);
+}
+
+static struct dataset *open_set(const char *name)
+{
+	struct dataset *ds;
+
+	if (dataset_open(path(name), &ds, err, sizeof(err)))
+		bail("%s", err);
+	return ds;
+}
+
+/* Pixel value of picture i, which stands for which file it was. */
+static int value(struct dataset *ds, size_t i)
+{
+	struct img img;
+	int v, label;
+
+	if (dataset_get(ds, i, &img, &label, err, sizeof(err)))
+		return -1;
+	v = label == dataset_label(ds, i) ? img.rgb[0] : -2;
+	img_free(&img);
+	return v;
+}
+
+static void refuse(const char *name, int code, const char *text)
+{
+	struct dataset *ds;
+
+	is_int(dataset_open(path(name), &ds, err, sizeof(err)), code, name);
+	if (!ok(strstr(err, text) && !strncmp(err, root, strlen(root)),
+		"%s: the text begins with a path and says \"%s\"", name, text))
+		diag("it says: %s", err);
+}
+
+static void test_flat(void)
+{
+	struct dataset *ds;
+
+	folder("flat");
+	picture("flat/0010.ppm", 1);
+	picture("flat/0002.PGM", 2);
+	picture("flat/ship.pnm", 3);
+	picture("flat/.hidden.ppm", 9);
+	picture("flat/notes.txt", 9);
+	ds = open_set("flat");
+	is_int(dataset_size(ds), 3, "hidden files and other endings are passed over");
+	is_int(dataset_labeled(ds), 0, "not all have a label");
+	ok(value(ds, 0) == 2 && value(ds, 1) == 1 && value(ds, 2) == 3, "in order of names");
+	ok(dataset_label(ds, 0) == 2 && dataset_label(ds, 1) == 10 && dataset_label(ds, 2) == -1,
+	   "digits are the label");
+	is_str(strrchr(dataset_name(ds, 2), '/'), "/ship.pnm", "a picture's name");
+	is_str(dataset_name(ds, 3), NULL, "no name past the end");
+	is_int(value(ds, 3), -1, "no picture past the end");
+	unlink(path("flat/0010.ppm"));
+	is_int(value(ds, 1), -1, "a picture that went away");
+	ok(strstr(err, "0010.ppm"), "is named");
+	dataset_close(ds);
+	ds = open_set("flat/0002.PGM");
+	ok(dataset_size(ds) == 1 && dataset_label(ds, 0) == -1, "a single picture has no label");
+	dataset_close(ds);
+}
+
+static void test_folders(void)
+{
+	static const char *const names[] = { "cat", "dog", "tabby, tabby cat", "polar bear" };
+	static const char *const twice[] = { "cat", "Cat", "dog", "polar bear", "tabby" };
+	struct dataset *ds;
+
+	folder("classes");
+	folder("classes/dog");
+	folder("classes/Polar_Bear");
+	folder("classes/tabby");
+	picture("classes/dog/b.ppm", 1);
+	picture("classes/dog/a.ppm", 2);
+	picture("classes/Polar_Bear/1.ppm", 3);
+	picture("classes/tabby/1.ppm", 4);
+	ds = open_set("classes");
+	is_int(dataset_size(ds), 4, "pictures of three folders");
+	ok(value(ds, 0) == 3 && value(ds, 1) == 2 && value(ds, 2) == 1 && value(ds, 3) == 4,
+	   "in order of folders, then names");
+	ok(dataset_label(ds, 0) == 0 && dataset_label(ds, 1) == 1 && dataset_label(ds, 3) == 2,
+	   "a folder's place is the label");
+	is_int(dataset_labeled(ds), 1, "all have one");
+	is_int(dataset_match_classes(ds, names, 4, err, sizeof(err)), 0, "class names match");
+	ok(dataset_label(ds, 0) == 3 && dataset_label(ds, 1) == 1 && dataset_label(ds, 3) == 2,
+	   "and are the labels now");
+	is_int(dataset_match_classes(ds, names, 2, err, sizeof(err)), -EINVAL,
+	       "some match and others do not");
+	ok(strstr(err, "Polar_Bear"), "the text names one that does not");
+	is_int(dataset_match_classes(ds, names, 1, err, sizeof(err)), 0, "none matches");
+	is_int(dataset_label(ds, 0), 3, "then the labels stay");
+	dataset_close(ds);
+	folder("classes/cat");
+	picture("classes/cat/1.ppm", 5);
+	ds = open_set("classes");
+	is_int(dataset_match_classes(ds, twice, 5, err, sizeof(err)), -EINVAL,
+	       "a name of two classes");
+	ok(strstr(err, "cat"), "is named");
+	dataset_close(ds);
+	folder("numbers");
+	folder("numbers/12");
+	folder("numbers/3");
+	picture("numbers/12/1.ppm", 1);
+	picture("numbers/3/1.ppm", 2);
+	ds = open_set("numbers");
+	ok(dataset_label(ds, 0) == 12 && dataset_label(ds, 1) == 3,
+	   "folders named by numbers are these classes");
+	dataset_close(ds);
+}
+
+static void test_cifar(void)
+{
+	static uint8_t records[2 * 3073];
+	struct dataset *ds;
+	struct img img;
+
+	records[0] = 7;
+	records[1] = 11;
+	records[1 + 1024] = 12;
+	records[1 + 2048] = 13;
+	records[3073] = 9;
+	records[3073 + 1 + 33] = 200;
+	folder("cifar");
+	file_write(path("cifar/b.bin"), records, sizeof(records), err, sizeof(err));
+	file_write(path("cifar/a.bin"), records + 3073, 3073, err, sizeof(err));
+	ds = open_set("cifar/b.bin");
+	is_int(dataset_size(ds), 2, "records of a batch");
+	is_int(dataset_get(ds, 0, &img, NULL, err, sizeof(err)), 0, "the first");
+	ok(img.w == 32 && img.h == 32 && !memcmp(img.rgb, "\13\14\15", 3), "its first pixel");
+	img_free(&img);
+	is_int(dataset_get(ds, 1, &img, NULL, err, sizeof(err)), 0, "the second");
+	is_int(img.rgb[3 * 33], 200, "a pixel of its second row");
+	img_free(&img);
+	ok(dataset_label(ds, 0) == 7 && dataset_label(ds, 1) == 9, "labels");
+	is_str(strrchr(dataset_name(ds, 1), '/'), "/b.bin:1", "a record's name");
+	if (truncate(path("cifar/b.bin"), 3073))
+		bail("truncate");
+	is_int(value(ds, 1), -1, "a record that went away");
+	ok(strstr(err, "truncated"), "the text says so");
+	dataset_close(ds);
+	ds = open_set("cifar");
+	ok(dataset_size(ds) == 2 && dataset_label(ds, 0) == 9 && dataset_label(ds, 1) == 7,
+	   "a folder of batches");
+	dataset_close(ds);
+	records[0] = 10;
+	file_write(path("bad_label.bin"), records, 3073, err, sizeof(err));
+	refuse("bad_label.bin", -EBADMSG, "label");
+	file_write(path("bad_size.bin"), records, 3072, err, sizeof(err));
+	refuse("bad_size.bin", -EBADMSG, "3073");
+	file_write(path("empty.bin"), records, 0, err, sizeof(err));
+	refuse("empty.bin", -EBADMSG, "3073");
+	picture("cifar/x.ppm", 1);
+	refuse("cifar", -EINVAL, "name one");
+}
+
+static void test_refusals(void)
+{
+	refuse("absent", -ENOENT, "No such file");
+	folder("nothing");
+	refuse("nothing", -ENOENT, "no pictures");
+	folder("nothing/inside");
+	refuse("nothing", -ENOENT, "no pictures");
+}
+
+static void test_files(void)
+{
+	struct file_writer *w;
+	struct stat st;
+	void *data;
+	size_t len;
+
+	file_write(path("file"), "old", 3, err, sizeof(err));
+	if (file_create(path("file"), &w, err, sizeof(err)))
+		bail("%s", err);
+	file_append(w, "new and longer", 14, err, sizeof(err));
+	is_int(file_read(path("file"), 100, &data, &len, err, sizeof(err)), 0, "a file being written");
+	is_str(data, "old", "has its old contents");
+	free(data);
+	is_int(file_commit(w, err, sizeof(err)), 0, "until it is complete");
+	is_int(file_read(path("file"), 14, &data, &len, err, sizeof(err)), 0, "then");
+	is_str(data, "new and longer", "it has the new ones");
+	free(data);
+	ok(!stat(path("file"), &st) && (st.st_mode & 0777) == (0666 & ~022), "its mode is as the mask says");
+	is_int(file_read(path("file"), 13, &data, &len, err, sizeof(err)), -EFBIG, "above a limit");
+	file_create(path("file2"), &w, err, sizeof(err));
+	file_abandon(w);
+	is_int(stat(path("file2"), &st), -1, "an abandoned file is not there");
+	is_int(file_write(path("no/file"), "x", 1, err, sizeof(err)), -ENOENT, "an absent folder");
+	folder("target");
+	is_int(file_write(path("target"), "x", 1, err, sizeof(err)), -EISDIR, "a folder in its place");
+}
+
+/* Nothing may be left beside what the tests made: no temporary file. */
+static void test_leftovers(void)
+{
+	char command[600];
+
+	snprintf(command, sizeof(command), "test -z \"$(find %s -name '*.tmp-*')\"", root);
+	is_int(system(command), 0, "no temporary file is left");
+	snprintf(command, sizeof(command), "rm -rf %s", root);
+	if (system(command))
+		diag("%s could not be removed", root);
+}
+
+int main(void)
+{
+	umask(022);
+	if (!mkdtemp(root))
+		bail("no folder");
+	test_flat();
+	test_folders();
+	test_cifar();
+	test_refusals();
+	test_files();
+	test_leftovers();
+	return tap_done();
+}
