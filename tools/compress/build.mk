@@ -17,3 +17,4 @@ $(O)/fqaccel-compress: $(COMPRESS_OBJS) $(NET_OBJS) $(TOOLS_COMMON_OBJS) $(O)/li
 	$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm
 
 PROGRAMS += $(O)/fqaccel-compress
+MANPAGES += doc/man/fqaccel-compress.1

@@ -1,0 +1,103 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# fqaccel-compress from the command line: a golden network and the sample pictures to an image that the
+# soft card runs; the same bytes for any number of threads; each refusal with its status and its text.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=${O:-build}
+compress=$build/fqaccel-compress
+golden=tests/golden/onnx
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+count=0
+pictures=$(find demo -name '*.ppm' | wc -l)
+
+# result STATUS WHAT: one test, passed if STATUS is 0
+result() {
+	count=$((count + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $count - $2"
+	else
+		echo "not ok $count - $2"
+		sed 's/^/# /' "$tmp/log" >&2
+	fi
+}
+
+# refuses STATUS TEXT WHAT ARGUMENT...: exit status, a text, and no output file
+refuses() {
+	want=$1 text=$2 what=$3
+	shift 3
+	rm -f "$tmp/no.fqz"
+	"$compress" "$@" >"$tmp/log" 2>&1
+	[ $? -eq "$want" ] && grep -q -e "$text" "$tmp/log" && [ ! -e "$tmp/no.fqz" ]
+	result $? "$what: exit status $want, \"$text\""
+}
+
+small="$golden/small.onnx --calibrate demo --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26"
+
+"$compress" $small -o "$tmp/a.fqz" --classes demo/cifar10.classes --bits 5 >"$tmp/log" 2>&1
+result $? 'a network is compressed'
+grep -q '^.*/a.fqz: [0-9]* bytes, CR [0-9.]* (dense: [0-9]* bytes' "$tmp/log"
+result $? 'size and compression rate are told'
+grep -q "top-1 agreement with the float network: [0-9.]* % of $pictures calibration pictures" "$tmp/log"
+result $? 'so is the agreement with the float network'
+[ "$(grep -c ' dB (' "$tmp/log")" -eq 5 ]
+result $? 'and the five worst layers'
+"$compress" $small -o "$tmp/b.fqz" --classes demo/cifar10.classes --bits 5 --threads 1 -q >"$tmp/log" 2>&1
+"$compress" $small -o "$tmp/c.fqz" --classes demo/cifar10.classes --bits 5 --threads 3 -q >>"$tmp/log" 2>&1
+cmp "$tmp/b.fqz" "$tmp/c.fqz" && cmp "$tmp/a.fqz" "$tmp/b.fqz"
+result $? 'any number of threads writes the same bytes'
+[ ! -s "$tmp/log" ] || ! grep -q CR "$tmp/log"
+result $? 'quiet is quiet'
+"$build/san/fqaccel-compress" $small -o "$tmp/s.fqz" --classes demo/cifar10.classes --bits 5 -q >"$tmp/log" 2>&1 &&
+	cmp "$tmp/a.fqz" "$tmp/s.fqz"
+result $? 'with sanitizers too'
+"$compress" --compare "$tmp/a.fqz" demo >"$tmp/log" 2>&1 &&
+	grep -q "^{\"images\": $pictures, \"same_top1\": [0-9.]*}\$" "$tmp/log"
+result $? '--compare runs the image on the card and in float'
+agree=$(sed 's/.*"same_top1": \([0-9]*\).*/\1/' "$tmp/log")
+[ "$agree" -ge 85 ]
+result $? "they agree on all pictures but one at most: $agree %"
+
+for options in '--bits 3' '--bits 8 --mode recentralized' '--mode shift --sparsity 0.5' \
+	'--wsep 1.5' '--bgr --range255' '--rounding nearest --seed 4' '--resize 40 --pictures 3'; do
+	"$build/san/fqaccel-compress" $small -o "$tmp/o.fqz" $options >"$tmp/log" 2>&1
+	result $? "$options"
+done
+"$compress" $golden/small.onnx -o "$tmp/d.fqz" >"$tmp/log" 2>&1
+result $? 'without pictures'
+
+# One picture per class, named by its number.
+mkdir "$tmp/labeled"
+i=0
+for picture in demo/*.ppm; do
+	cp "$picture" "$tmp/labeled/$i.ppm"
+	i=$((i + 1))
+done
+"$compress" $small -o "$tmp/e.fqz" --evaluate "$tmp/labeled" >"$tmp/log" 2>&1 &&
+	grep -q 'on the evaluation pictures: top-1 [0-9.]* %, top-5 [0-9.]* %' "$tmp/log"
+result $? '--evaluate measures the accuracy'
+
+refuses 2 'what is to be compressed' 'no model'
+refuses 2 'no output' 'no output' $golden/small.onnx
+refuses 2 '3 to 8' 'bits out of range' $small -o "$tmp/no.fqz" --bits 9
+refuses 2 'feedback or nearest' 'an unknown rounding' $small -o "$tmp/no.fqz" --rounding up
+refuses 2 'three numbers' 'a mean that is no color' $small -o "$tmp/no.fqz" --mean 1,x,2
+refuses 2 'needs --calibrate' 'feedback without pictures' $golden/small.onnx -o "$tmp/no.fqz" \
+	--rounding feedback
+refuses 1 'No such file' 'an absent model' "$tmp/absent.onnx" -o "$tmp/no.fqz"
+refuses 1 'not a usable ONNX file' 'a picture as a model' demo/ship.ppm -o "$tmp/no.fqz"
+refuses 1 "'s' (Sigmoid)" 'an unsupported operator' $golden/unsupported.onnx -o "$tmp/no.fqz"
+refuses 1 "'e' (Einsum)" 'another one in the same message' $golden/unsupported.onnx -o "$tmp/no.fqz"
+refuses 1 'absent' 'absent pictures' $golden/small.onnx -o "$tmp/no.fqz" --calibrate "$tmp/absent"
+refuses 1 '10 classes' 'too few class names' $small -o "$tmp/no.fqz" --classes README.md
+refuses 1 'No such file' 'an output in an absent folder' $small -o "$tmp/absent/no.fqz"
+refuses 1 'labeled' 'evaluation pictures without labels' $small -o "$tmp/no.fqz" --evaluate demo
+head -c 3000 $golden/small.onnx >"$tmp/cut.onnx"
+refuses 1 'length beyond the end' 'a truncated model' "$tmp/cut.onnx" -o "$tmp/no.fqz"
+head -c 900 demo/ship.ppm >"$tmp/cut.ppm"
+refuses 1 'cut.ppm' 'a truncated picture' $golden/small.onnx -o "$tmp/no.fqz" --calibrate "$tmp/cut.ppm"
+head -c 700 "$tmp/a.fqz" >"$tmp/cut.fqz"
+refuses 1 'TRUNCATED' '--compare with a truncated image' --compare "$tmp/cut.fqz" demo
+
+echo "1..$count"

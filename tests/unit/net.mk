@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: MIT
+# Tests of the ONNX reader, the float executor and the quantizer, built with sanitizers.
+
+NET_TEST_OBJS := $(NET_SAN_OBJS) $(FQZ_SAN_OBJS)
+ONNX_TEST_SRCS := tests/unit/onnx_build.c
+
+$(eval $(call unit_test,test_onnx_import,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS)))
+$(eval $(call unit_test,test_onnx_refuse,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS)))
+$(foreach t,paper feedback,\
+	$(eval $(call unit_test,test_quant_$(t),,$(NET_TEST_OBJS),$(NET_LIBS))))
+
+$(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
+$(O)/san/tests/unit/test_onnx_refuse.o $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h
+
+# The command line, plain and with sanitizers, on the golden files.
+COMPRESS_SAN_OBJS := $(COMPRESS_SRCS:%.c=$(O)/san/%.o)
+
+$(O)/san/fqaccel-compress: $(COMPRESS_SAN_OBJS) $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) \
+		$(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm
+
+TESTS += tests/unit/compress.t
+TEST_DEPS += $(O)/san/fqaccel-compress
+
+# `make golden-onnx` writes the golden files anew.
+.PHONY: golden-onnx
+golden-onnx: $(O)/tests/make_golden_onnx
+	$< tests/golden/onnx
+
+$(O)/san/tests/golden/onnx/make_golden.o: | $(O)/gen/onnx.pb-c.h
+
+$(O)/tests/make_golden_onnx: $(patsubst %.c,$(O)/san/%.o,tests/golden/onnx/make_golden.c \
+		$(ONNX_TEST_SRCS)) $(O)/san/gen/onnx.pb-c.o
+	@mkdir -p $(@D)
+	$(CC) $(SAN_LDFLAGS) -o $@ $^ -lprotobuf-c -lm

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+/* Refusals of the ONNX reader: damaged, hostile and unsupported files. */
+#include <errno.h>
+
+#include "net/onnx.h"
+#include "net/rng.h"
+#include "onnx_build.h"
+#include "tap.h"
+
+#define BOMB_SIZE	114000	/* bytes: what overflowed the stack of protobuf-c 1.4.1 */
+
+static struct net_error err;
+
+/* Import and forget; 0 or the error, with err.text. */
+static int try_import(const void *data, size_t len)
+{
+	struct net *net;
+	int rc;
+
+	err.text[0] = '\0';
+	rc = onnx_import_memory(data, len, &net, &err);
+	if (!rc)
+		net_destroy(net);
+	else if (net || !err.text[0])
+		return 1;	/* an error must come with a text and without a network */
+	return rc;
+}
+
+static void refused(struct onnx_build *b, const char *output, const char *text, const char *what)
+{
+	const uint8_t *data;
+	size_t len;
+	int rc;
+
+	data = onnx_build_pack(b, output, &len);
+	rc = try_import(data, len);
+	if (!ok(rc == -EINVAL && strstr(err.text, text), "%s", what))
+		diag("returned %d: %s", rc, err.text);
+	onnx_build_free(b);
+}
+
+/* x -> Conv 3 x 3 -> Relu -> y */
+static struct onnx_build *small(void)
+{
+	struct onnx_build *b = onnx_build_new(0, 2, 6, 6);
+	float w[2 * 2 * 9];
+	size_t i;
+
+	for (i = 0; i < 36; i++)
+		w[i] = (float)i / 36;
+	onnx_build_floats(b, "w", w, 2, 2, 3, 3, -1);
+	onnx_build_node(b, "Conv", "c", "x", "w", NULL);
+	onnx_build_node(b, "Relu", "y", "c", NULL);
+	return b;
+}
+
+static void test_truncated(void)
+{
+	struct onnx_build *b = small();
+	const uint8_t *data;
+	size_t len, n, taken = 0, odd = 0;
+	uint8_t *copy;
+	int rc;
+
+	data = onnx_build_pack(b, "y", &len);
+	is_int(try_import(data, len), 0, "the whole file is taken");
+	for (n = 0; n < len; n++) {
+		/* A copy of its own size, so that a read beyond the end is seen. */
+		copy = malloc(n ? n : 1);
+		memcpy(copy, data, n);
+		rc = try_import(copy, n);
+		taken += !rc;
+		odd += rc && rc != -EINVAL;
+		free(copy);
+	}
+	/* Cut before the operator set's field, a file is whole but for its version. */
+	is_int(taken, 0, "no shorter file is taken");
+	is_int(odd, 0, "each is refused with a text");
+	onnx_build_free(b);
+}
+
+static void test_flipped(void)
+{
+	struct onnx_build *b = small();
+	const uint8_t *data;
+	size_t len, n, odd = 0;
+	uint8_t *copy;
+	int rc;
+
+	data = onnx_build_pack(b, "y", &len);
+	copy = malloc(len);
+	for (n = 0; n < 8 * len; n++) {
+		memcpy(copy, data, len);
+		copy[n / 8] ^= (uint8_t)(1 << n % 8);
+		rc = try_import(copy, len);
+		odd += rc && rc != -EINVAL;
+	}
+	is_int(odd, 0, "every flipped bit is taken or refused, nothing else");
+	for (n = 0, odd = 0; n < 3000; n++) {
+		size_t k, changes = 1 + rng_bits(3, 0, n) % 8;
+
+		memcpy(copy, data, len);
+		for (k = 0; k < changes; k++)
+			copy[rng_bits(4, n, k) % len] = (uint8_t)rng_bits(5, n, k);
+		rc = try_import(copy, len);
+		odd += rc && rc != -EINVAL;
+	}
+	is_int(odd, 0, "so are 3000 files with random bytes");
+	free(copy);
+	onnx_build_free(b);
+}
+
+/* A field of @tag around what lies from p to @end, growing towards the front. */
+static uint8_t *wrap_field(uint8_t *p, const uint8_t *end, uint8_t tag)
+{
+	size_t len = (size_t)(end - p), v;
+	int n = 1, i;
+
+	for (v = len >> 7; v; v >>= 7)
+		n++;
+	p -= n;
+	for (i = 0; i < n; i++) {
+		p[i] = (uint8_t)((len & 0x7f) | (i + 1 < n ? 0x80 : 0));
+		len >>= 7;
+	}
+	*--p = tag;
+	return p;
+}
+
+/* Model > graph > node > attribute > graph > node > attribute > ... */
+static void test_bomb(void)
+{
+	static uint8_t data[BOMB_SIZE + 32];
+	uint8_t *end = data + sizeof(data), *p = end;
+	size_t levels = 0;
+
+	while (end - p < BOMB_SIZE - 16) {
+		p = wrap_field(p, end, 6 << 3 | 2);	/* AttributeProto.g */
+		p = wrap_field(p, end, 5 << 3 | 2);	/* NodeProto.attribute */
+		p = wrap_field(p, end, 1 << 3 | 2);	/* GraphProto.node */
+		levels += 3;
+	}
+	p = wrap_field(p, end, 7 << 3 | 2);		/* ModelProto.graph */
+	ok(levels > 20000, "graphs within graphs, %zu levels in %zu bytes", levels,
+	   (size_t)(end - p));
+	is_int(try_import(p, (size_t)(end - p)), -EINVAL, "are refused");
+	ok(strstr(err.text, "nested") != NULL, "before they are unpacked");
+	p = end;
+	p = wrap_field(p, end, 6 << 3 | 2);
+	p = wrap_field(p, end, 5 << 3 | 2);
+	p = wrap_field(p, end, 1 << 3 | 2);
+	p = wrap_field(p, end, 7 << 3 | 2);
+	is_int(onnx_scan(p, (size_t)(end - p), &err), 0, "a few levels are nothing unusual");
+}
+
+/* Messages of 2 bytes that would take 100 times as much memory each. */
+static void test_many(void)
+{
+	size_t n = (3u << 20), i;
+	uint8_t *data = malloc(n + 8), *p;
+
+	for (i = 0; i < n; i += 2) {
+		data[8 + i] = 1 << 3 | 2;	/* GraphProto.node */
+		data[8 + i + 1] = 0;
+	}
+	p = wrap_field(data + 8, data + 8 + n, 7 << 3 | 2);
+	is_int(try_import(p, n + (size_t)(data + 8 - p)), -EINVAL, "a million empty nodes are refused");
+	ok(strstr(err.text, "too many") != NULL, "for their number");
+	free(data);
+}
+
+static void test_unsupported(void)
+{
+	struct onnx_build *b = onnx_build_new(1, 2, 4, 4);
+	const uint8_t *data;
+	size_t len;
+
+	onnx_build_node(b, "LSTM", "a", "x", NULL);
+	onnx_build_node(b, "Relu", "b", "x", NULL);
+	onnx_build_node(b, "Sigmoid", "c", "b", NULL);
+	onnx_build_node(b, "Relu", "d", "a", NULL);	/* follows from the first, not listed */
+	onnx_build_node(b, "Resize", "e", "d", NULL);
+	data = onnx_build_pack(b, "e", &len);
+	is_int(try_import(data, len), -EINVAL, "unsupported operators are refused");
+	ok(strstr(err.text, "'a' (LSTM)") && strstr(err.text, "'c' (Sigmoid)") &&
+	   strstr(err.text, "'e' (Resize)"), "all are listed at once, by name and operator");
+	ok(!strstr(err.text, "'d'"), "but not what only follows from them");
+	onnx_build_free(b);
+}
+
+static struct onnx_build *input(int64_t batch, int64_t c, int64_t h, int64_t w)
+{
+	struct onnx_build *b = onnx_build_new(batch, c, h, w);
+
+	onnx_build_node(b, "Relu", "y", "x", NULL);
+	return b;
+}
+
+static void test_shapes(void)
+{
+	struct onnx_build *b;
+	Onnx__NodeProto *n;
+	const int64_t huge[] = { 1 << 30, 1 << 30 }, wide[] = { 200, 200, 200, 200 };
+	const int64_t big[] = { 1 << 13, 1 << 14 };
+
+	refused(input(1, 1, 1 << 20, 1), "y", "dimension 2", "an input of a million rows");
+	refused(input(1, 65535, 65535, 65535), "y", "limits", "an input of 2^48 elements");
+	refused(input(7, 1, 4, 4), "y", "batch 7", "a fixed batch of 7");
+	b = small();
+	onnx_build_graph(b)->initializer[0]->dims[0] = INT64_MAX;
+	refused(b, "y", "2^28 elements", "weights of 2^63 output channels");
+	b = small();
+	onnx_build_graph(b)->initializer[0]->dims[0] = -2;
+	refused(b, "y", "elements", "weights of a negative size");
+	b = small();
+	onnx_build_graph(b)->initializer[0]->dims[0] = 4;
+	refused(b, "y", "needs 72 elements, the file holds 36", "fewer weights than the shape says");
+	b = small();
+	onnx_build_graph(b)->initializer[0]->raw_data.len--;
+	refused(b, "y", "the file holds", "a weight cut in half");
+	b = onnx_build_new(1, 2, 4, 4);
+	onnx_build_ints(b, "big", 2, big);
+	onnx_build_node(b, "ConstantOfShape", "c", "big", NULL);
+	refused(b, "c", "2^26", "a constant of 2^27 zeros out of 16 bytes");
+	b = small();
+	onnx_attr_ints_set(b, onnx_build_graph(b)->node[0], "pads", 4, wide);
+	refused(b, "y", "padding is as large as the kernel", "padding of 200");
+	b = small();
+	onnx_attr_ints_set(b, onnx_build_graph(b)->node[0], "strides", 2, huge);
+	refused(b, "y", "strides", "strides of 2^30");
+	b = onnx_build_new(1, 2, 4, 4);
+	n = onnx_build_node(b, "MaxPool", "y", "x", NULL);
+	onnx_attr_ints_set(b, n, "kernel_shape", 2, (const int64_t[]){ 5, 5 });
+	refused(b, "y", "larger than the padded input", "a pool larger than its input");
+	b = small();
+	onnx_attr_int_set(b, onnx_build_graph(b)->node[0], "group", 0);
+	refused(b, "y", "do not fit", "0 groups");
+}
+
+static void test_meaning(void)
+{
+	struct onnx_build *b;
+	Onnx__StringStringEntryProto *e;
+	Onnx__TensorProto *t;
+	Onnx__NodeProto *n;
+	const float nan_[1] = { __builtin_nanf("") };
+
+	b = small();
+	t = onnx_build_graph(b)->initializer[0];
+	e = onnx_build_alloc(b, sizeof(*e));
+	onnx__string_string_entry_proto__init(e);
+	t->external_data = onnx_build_alloc(b, sizeof(*t->external_data));
+	t->external_data[0] = e;
+	t->n_external_data = 1;
+	refused(b, "y", "external file", "external data");
+
+	b = small();
+	onnx_build_model(b)->opset_import[0]->version = 3;
+	refused(b, "y", "operator set 3", "an operator set from before");
+
+	b = small();
+	onnx_build_node(b, "Softmax", "s", "y", NULL);
+	onnx_build_node(b, "Relu", "z", "s", NULL);
+	refused(b, "z", "only at the end", "a Softmax in the middle");
+
+	b = onnx_build_new(1, 2, 4, 4);
+	n = onnx_build_node(b, "Transpose", "y", "x", NULL);
+	onnx_attr_ints_set(b, n, "perm", 4, (const int64_t[]){ 0, 2, 3, 1 });
+	refused(b, "y", "NCHW", "a network that wants its data moved");
+
+	b = small();
+	onnx_build_floats(b, "n", nan_, 1, -1);
+	refused(b, "y", "not-a-number", "a constant that is not a number");
+
+	b = small();
+	refused(b, "nowhere", "not computed", "an output that no node writes");
+
+	b = onnx_build_new(1, 2, 4, 4);
+	onnx_build_node(b, "Relu", "y", "y", NULL);
+	refused(b, "y", "not computed", "a node that reads what it writes");
+
+	b = onnx_build_new(1, 2, 4, 4);
+	n = onnx_build_node(b, "Pad", "p", "x", NULL);
+	onnx_attr_ints_set(b, n, "pads", 8, (const int64_t[]){ 0, 0, 1, 1, 0, 0, 1, 1 });
+	n = onnx_build_node(b, "MaxPool", "y", "p", NULL);
+	onnx_attr_ints_set(b, n, "kernel_shape", 2, (const int64_t[]){ 2, 2 });
+	refused(b, "y", "right before a convolution", "padding with zeros before a MaxPool");
+
+	b = onnx_build_new(1, 2, 4, 4);
+	n = onnx_build_node(b, "Slice", "s", "w", "i", "i", "a", NULL);
+	onnx_build_floats(b, "w", (const float[]){ 1, 2, 3 }, 3, -1);
+	onnx_build_ints(b, "i", 2, (const int64_t[]){ 1, 1 });
+	onnx_build_ints(b, "a", 2, (const int64_t[]){ 0, 0 });
+	refused(b, "s", "twice", "an axis sliced twice");
+}
+
+int main(void)
+{
+	test_truncated();
+	test_flipped();
+	test_bomb();
+	test_many();
+	test_unsupported();
+	test_shapes();
+	test_meaning();
+	return tap_done();
+}

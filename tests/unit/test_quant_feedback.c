@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Error feedback against nearest rounding on correlated inputs, and the whole
+ * quantizer on a small network: the same bits for any number of threads, and
+ * close to what the float network computes.
+ */
+#include <math.h>
+
+#include "net/calib.h"
+#include "net/gram.h"
+#include "net/quantize.h"
+#include "net/rng.h"
+#include "tap.h"
+
+#define INPUTS		48
+#define OUTPUTS		24
+#define PICTURES	40
+#define SIDE		8
+
+/* A layer of @inputs channels over 8 x 8 pictures whose channels are mixtures of a few. */
+struct fixture {
+	struct net *net;
+	uint8_t *pixels;
+	float *w;
+};
+
+static float uniform(uint64_t stream, uint64_t i)
+{
+	return (float)(2 * rng_uniform(21, stream, i) - 1);
+}
+
+static void correlated_pixels(uint8_t *p)
+{
+	size_t picture, c, i, k, area = SIDE * SIDE;
+
+	for (picture = 0; picture < PICTURES; picture++)
+		for (c = 0; c < INPUTS; c++)
+			for (i = 0; i < area; i++) {
+				double v = 0;
+
+				for (k = 0; k < 8; k++)
+					v += rng_uniform(22, c, k) *
+					     rng_uniform(23, picture * area + i, k);
+				*p++ = (uint8_t)(v * 60 + 8 * rng_uniform(24, c, picture * area + i));
+			}
+}
+
+static void input_of(void *arg, size_t picture, float *x)
+{
+	const uint8_t *p = (const uint8_t *)arg + picture * INPUTS * SIDE * SIDE;
+	size_t i;
+
+	for (i = 0; i < INPUTS * SIDE * SIDE; i++)
+		x[i] = p[i];
+}
+
+static struct net_error err;
+
+static float *fill(size_t n, uint64_t stream, float scale)
+{
+	float *v = malloc(n * sizeof(*v));
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		v[i] = scale * uniform(stream, i) * fabsf(uniform(stream + 100, i));
+	return v;
+}
+
+/* @groups 1: pointwise; otherwise depthwise 3 x 3 */
+static void fixture_open(struct fixture *f, uint32_t groups)
+{
+	uint32_t outputs = groups > 1 ? INPUTS : OUTPUTS, k = groups > 1 ? 3 : 1;
+	struct net_layer l;
+
+	f->net = net_create();
+	f->pixels = malloc(PICTURES * INPUTS * SIDE * SIDE);
+	correlated_pixels(f->pixels);
+	net_add_tensor(f->net, "x", INPUTS, SIDE, SIDE, &err);
+	net_add_tensor(f->net, "y", outputs, SIDE, SIDE, &err);
+	net_layer_init(&l, NET_CONV);
+	l.name = (char *)"layer";
+	l.kernel_h = l.kernel_w = k;
+	l.pad_top = l.pad_left = l.pad_bottom = l.pad_right = k / 2;
+	l.groups = groups;
+	l.in_count = 1;
+	l.out = 1;
+	l.weight = f->w = fill((size_t)outputs * INPUTS / groups * k * k, 1, 0.5f);
+	l.bias = fill(outputs, 2, 0.1f);
+	net_add_layer(f->net, &l, &err);
+	f->net->output = 1;
+}
+
+static void fixture_close(struct fixture *f)
+{
+	net_destroy(f->net);
+	free(f->pixels);
+}
+
+/* Squared output error of quantized weights over all pictures, relative to the output. */
+static double output_error(const struct fixture *f, const struct quant_weights *q)
+{
+	const struct net_layer *l = &f->net->layers[0];
+	size_t n = net_layer_weights(f->net, l), sum = net_layer_sum(f->net, l), i, p;
+	size_t out = net_tensor_elements(&f->net->tensors[1]);
+	float *w = malloc(n * sizeof(float)), *x = malloc(INPUTS * SIDE * SIDE * sizeof(float));
+	float *y = malloc(out * sizeof(float)), *z = malloc(out * sizeof(float));
+	struct net_work work = { 0 };
+	double error = 0, signal = 0;
+
+	for (i = 0; i < n; i++)
+		w[i] = (float)q->alphabet.weight[q->symbols[i]] * q->scale[i / sum];
+	for (p = 0; p < PICTURES; p++) {
+		input_of(f->pixels, p, x);
+		net_layer_sums(f->net, l, l->weight, x, y, &work);
+		net_layer_sums(f->net, l, w, x, z, &work);
+		for (i = 0; i < out; i++) {
+			error += (double)(y[i] - z[i]) * (y[i] - z[i]);
+			signal += (double)y[i] * y[i];
+		}
+	}
+	net_work_free(&work);
+	free(w);
+	free(x);
+	free(y);
+	free(z);
+	return error / signal;
+}
+
+static void test_layer(uint32_t groups, const char *what)
+{
+	struct quant_options o = { .bits = 5, .mode = QUANT_SHIFT, .separation = 2, .seed = 1,
+				   .threads = 2 };
+	struct quant_weights nearest = { 0 }, feedback = { 0 }, best = { 0 };
+	struct fixture f;
+	struct gram g;
+	struct gram_source source = { PICTURES, input_of, NULL };
+	double en, ef, eb;
+	size_t sum, outputs;
+
+	fixture_open(&f, groups);
+	source.arg = f.pixels;
+	sum = net_layer_sum(f.net, &f.net->layers[0]);
+	outputs = f.net->tensors[1].c;
+	ok(!gram_compute(f.net, &f.net->layers[0], 0, &source, 1, 2, &g) &&
+	   !quant_nearest(f.w, outputs, sum, 0, &o, &nearest) &&
+	   !quant_feedback(f.w, outputs, sum, &g, &o, &feedback), "%s: both roundings run", what);
+	en = output_error(&f, &nearest);
+	ef = output_error(&f, &feedback);
+	ok(ef < (groups > 1 ? 0.7 : 0.25) * en, "%s: feedback lowers the output error, %.2e to %.2e",
+	   what, en, ef);
+	o.mode = QUANT_AUTO;
+	o.by_error = true;
+	ok(!quant_feedback(f.w, outputs, sum, &g, &o, &best), "%s: the better mode", what);
+	eb = output_error(&f, &best);
+	ok(eb < 1.1 * ef, "%s: is no worse than shift, %.2e", what, eb);
+	quant_weights_free(&nearest);
+	quant_weights_free(&feedback);
+	quant_weights_free(&best);
+	gram_free(&g);
+	fixture_close(&f);
+}
+
+/* The matrix is the plain sum over all positions when all are taken. */
+static void test_gram(void)
+{
+	struct gram_source source = { 4, input_of, NULL };
+	struct fixture f;
+	struct gram one, three;
+	double worst = 0;
+	size_t r, c, p, i;
+	float *x = malloc(INPUTS * SIDE * SIDE * sizeof(float));
+
+	fixture_open(&f, 1);
+	source.arg = f.pixels;
+	ok(!gram_compute(f.net, &f.net->layers[0], 0, &source, 1, 1, &one) &&
+	   !gram_compute(f.net, &f.net->layers[0], 0, &source, 1, 3, &three), "Gram matrices");
+	is_int(memcmp(one.matrix, three.matrix, INPUTS * INPUTS * sizeof(double)), 0,
+	       "are the same from 1 thread and from 3");
+	for (r = 0; r < INPUTS; r++)
+		for (c = 0; c < INPUTS; c++) {
+			double want = 0;
+
+			for (p = 0; p < 4; p++) {
+				input_of(f.pixels, p, x);
+				for (i = 0; i < SIDE * SIDE; i++)
+					want += (double)x[r * SIDE * SIDE + i] *
+						x[c * SIDE * SIDE + i];
+			}
+			worst = fmax(worst, fabs(one.matrix[r * INPUTS + c] / want - 1));
+		}
+	ok(worst < 1e-5, "and sum x x^T: %g", worst);
+	free(x);
+	gram_free(&one);
+	gram_free(&three);
+	fixture_close(&f);
+}
+
+/* Convolution, pool, residual, concatenation, classifier on 3-channel pictures. */
+static struct net *small_network(void)
+{
+	struct net *n = net_create();
+	struct net_layer l;
+	static const struct {
+		enum net_kind kind;
+		uint32_t in[2], c, side, k, stride;
+		bool relu;
+	} list[] = {
+		{ NET_CONV, { 0 }, 8, 12, 3, 1, true }, { NET_MAXPOOL, { 1 }, 8, 6, 2, 2, false },
+		{ NET_CONV, { 2 }, 8, 6, 3, 1, false }, { NET_ADD, { 2, 3 }, 8, 6, 1, 1, true },
+		{ NET_CONV, { 4 }, 6, 6, 1, 1, true }, { NET_CONCAT, { 4, 5 }, 14, 6, 1, 1, false },
+		{ NET_GLOBALPOOL, { 6 }, 14, 1, 1, 1, false }, { NET_FC, { 7 }, 5, 1, 1, 1, false },
+	};
+	uint32_t i;
+
+	net_add_tensor(n, "x", 3, 12, 12, &err);
+	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
+		net_add_tensor(n, "t", list[i].c, list[i].side, list[i].side, &err);
+		net_layer_init(&l, list[i].kind);
+		l.in_count = list[i].kind == NET_ADD || list[i].kind == NET_CONCAT ? 2 : 1;
+		l.in[0] = list[i].in[0];
+		l.in[1] = list[i].in[1];
+		l.out = i + 1;
+		l.kernel_h = l.kernel_w = list[i].k;
+		l.stride_h = l.stride_w = list[i].stride;
+		if (list[i].kind == NET_CONV)
+			l.pad_top = l.pad_left = l.pad_bottom = l.pad_right = list[i].k / 2;
+		if (list[i].relu)
+			l.act_min = 0;
+		if (net_layer_has_weights(&l)) {
+			size_t sum = n->tensors[l.in[0]].c * list[i].k * list[i].k;
+
+			l.weight = fill(list[i].c * sum, 40 + i, 3.0f / sqrtf((float)sum));
+			l.bias = fill(list[i].c, 60 + i, 0.2f);
+		}
+		net_add_layer(n, &l, &err);
+	}
+	n->output = i;
+	return n;
+}
+
+static struct qnet *quantize(struct net *n, const struct calib_set *set, unsigned int threads,
+			     bool feedback, unsigned int bits)
+{
+	struct quantize_options o = { .feedback = feedback };
+	struct qnet *q = NULL;
+
+	o.weights = (struct quant_options){ .bits = bits, .separation = 2, .seed = 5,
+					    .by_error = true, .threads = threads };
+	if (quantize_network(n, set, &o, &q, &err))
+		diag("%s", err.text);
+	return q;
+}
+
+static bool same(const struct qnet *a, const struct qnet *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->net->layer_count; i++) {
+		const struct fqz_layer *f = &a->layers[i].f, *g = &b->layers[i].f;
+		uint32_t c = a->tensors[f->output].c;
+
+		if (a->tensors[i].scale != b->tensors[i].scale || f->bias_shift != g->bias_shift)
+			return false;
+		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) || memcmp(f->bias, g->bias, 2 * c) ||
+				 memcmp(f->shift, g->shift, c)))
+			return false;
+		if (f->symbols && memcmp(f->symbols, g->symbols,
+					 net_layer_weights(a->net, &a->net->layers[i])))
+			return false;
+	}
+	return true;
+}
+
+static void test_network(void)
+{
+	enum { PIXELS = 3 * 12 * 12, N = 64 };
+	static uint8_t pixels[N * PIXELS];
+	struct calib_set set = { N, pixels, 1.0f / 255 };
+	struct net *n = small_network();
+	struct qnet *one, *three, *nearest, *coarse;
+	size_t i;
+
+	for (i = 0; i < sizeof(pixels); i++)
+		pixels[i] = (uint8_t)(128 + 100 * uniform(50, i / 12) + 27 * uniform(51, i));
+	one = quantize(n, &set, 1, true, 6);
+	three = quantize(n, &set, 3, true, 6);
+	nearest = quantize(n, &set, 2, false, 6);
+	coarse = quantize(n, &set, 2, true, 3);
+	if (!one || !three || !nearest || !coarse)
+		bail("the small network is not quantized");
+	ok(same(one, three), "a network's bits are the same from 1 thread and from 3");
+	ok(!same(one, nearest), "and others with nearest rounding");
+	ok(one->layers[7].snr > 18, "its output is close to the float one: %.1f dB",
+	   one->layers[7].snr);
+	ok(one->layers[7].snr > nearest->layers[7].snr + 3, "closer than with nearest rounding: %.1f dB",
+	   nearest->layers[7].snr);
+	ok(one->layers[7].snr > coarse->layers[7].snr + 3, "and than with 3 bits: %.1f dB",
+	   coarse->layers[7].snr);
+	ok(one->tensors[1].type == FQZ_U8 && one->tensors[3].type == FQZ_S8 &&
+	   one->tensors[8].type == FQZ_S32 && one->tensors[7].type == FQZ_S32,
+	   "ReLU makes unsigned, sums and the output are 32 bits");
+	ok(one->tensors[4].scale == one->tensors[5].scale && one->tensors[1].scale ==
+	   one->tensors[2].scale, "a concatenation's inputs share a scale, a pool keeps it");
+	qnet_destroy(one);
+	qnet_destroy(three);
+	qnet_destroy(nearest);
+	qnet_destroy(coarse);
+	net_destroy(n);
+}
+
+int main(void)
+{
+	test_gram();
+	test_layer(1, "pointwise");
+	test_layer(INPUTS, "depthwise");
+	test_network();
+	return tap_done();
+}
