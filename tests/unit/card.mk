@@ -10,3 +10,4 @@ $(eval $(call unit_test,test_card_queue,tests/unit/card_host.c,$(CARD_TEST_SAN_O
 CARD_TEST_HELPERS := tests/unit/card_host.c tests/unit/card_model.c tests/unit/netgen.c
 $(eval $(call unit_test,test_card_load,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
 $(eval $(call unit_test,test_card_run,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
+$(eval $(call unit_test,test_card_abort,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
