@@ -17,24 +17,31 @@ TOOLS_COMMON_SAN_OBJS := $(TOOLS_COMMON_SRCS:%.c=$(O)/san/%.o)
 IMG_LIBS := -lpng -ljpeg
 
 # Those that run networks share these too.
-TOOLS_RUN_SRCS := tools/common/classify.c tools/common/cli.c tools/common/pipeline.c
-TOOLS_RUN_OBJS := $(TOOLS_COMMON_OBJS) $(TOOLS_RUN_SRCS:%.c=$(O)/obj/%.o)
+TOOLS_RUN_SRCS := $(TOOLS_COMMON_SRCS) tools/common/classify.c tools/common/cli.c tools/common/pipeline.c
 
+RUN_SRCS := tools/fqaccel-run.c tools/fqaccel-run-profile.c $(TOOLS_RUN_SRCS)
+# The last four are the float execution that --compare-float judges by.
+EVAL_SRCS := tools/fqaccel-eval.c $(TOOLS_RUN_SRCS) \
+	tools/net/conv.c tools/net/exec.c tools/net/fqz_float.c tools/net/graph.c
+INFO_SRCS := tools/fqaccel-info.c tools/fqaccel-info-cards.c tools/fqaccel-info-model.c \
+	tools/common/cli.c tools/common/file.c
+
+RUN_LIBS := $(IMG_LIBS) -lm
+EVAL_LIBS := $(IMG_LIBS) -lopenblas -lm
+INFO_LIBS := -lpci -lm
+
+# $(call tool,name,sources,libraries): the program, and the same from the sanitizer tree for the tests.
 # The library comes in statically: a tool runs from the build folder and inside a guest as it is.
-$(O)/fqaccel-run: $(O)/obj/tools/fqaccel-run.o $(O)/obj/tools/fqaccel-run-profile.o \
-		$(TOOLS_RUN_OBJS) $(O)/libfqaccel.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(IMG_LIBS) -lm
+define tool
+PROGRAMS += $(O)/fqaccel-$(1)
+$(O)/fqaccel-$(1): $(2:%.c=$(O)/obj/%.o) $(O)/libfqaccel.a
+	$$(CC) $$(CFLAGS) $$(LDFLAGS) -pthread -o $$@ $$^ $(3)
 
-# The float execution that --compare-float judges by.
-EVAL_OBJS := $(addprefix $(O)/obj/tools/,fqaccel-eval.o net/conv.o net/exec.o net/fqz_float.o net/graph.o)
+TEST_DEPS += $(O)/san/fqaccel-$(1)
+$(O)/san/fqaccel-$(1): $(2:%.c=$(O)/san/%.o) $(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+	$$(CC) $$(SAN_LDFLAGS) -pthread -o $$@ $$^ $(3)
+endef
 
-$(O)/fqaccel-eval: $(EVAL_OBJS) $(TOOLS_RUN_OBJS) $(O)/libfqaccel.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ $(IMG_LIBS) -lopenblas -lm
-
-INFO_OBJS := $(addprefix $(O)/obj/tools/,fqaccel-info.o fqaccel-info-cards.o fqaccel-info-model.o \
-	common/cli.o common/file.o)
-
-$(O)/fqaccel-info: $(INFO_OBJS) $(O)/libfqaccel.a
-	$(CC) $(CFLAGS) $(LDFLAGS) -pthread -o $@ $^ -lpci -lm
-
-PROGRAMS += $(O)/fqaccel-run $(O)/fqaccel-eval $(O)/fqaccel-info
+$(eval $(call tool,run,$(RUN_SRCS),$(RUN_LIBS)))
+$(eval $(call tool,eval,$(EVAL_SRCS),$(EVAL_LIBS)))
+$(eval $(call tool,info,$(INFO_SRCS),$(INFO_LIBS)))

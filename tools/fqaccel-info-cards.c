@@ -4,6 +4,7 @@
  * knows comes from its driver, or else from its registers, which root may read.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -358,14 +359,17 @@ static void print_none(bool live, bool json)
 
 int info_cards(const char *dump, bool json)
 {
-	struct pci_access *pci = pci_alloc();
+	struct pci_access *pci;
 	unsigned int count;
 
+	if (dump && access(dump, R_OK))
+		return cli_error("%s: cannot be opened: %s", dump, strerror(errno));
+	pci = pci_alloc();
 	pci->error = on_pci_error;
 	pci->warning = on_pci_message;
 	pci->debug = on_pci_message;
 	if (setjmp(pci_failed)) {
-		/* What libpci took is not given back: after its error it must not be called again. */
+		pci_cleanup(pci);
 		if (dump)
 			return cli_error("%s: %s", dump, pci_text);
 		/* A machine, or a container, without a PCI bus has no card. */

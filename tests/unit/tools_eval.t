@@ -1,0 +1,79 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# fqaccel-eval: kinds of data, what it counts, refusals. Built with sanitizers.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+build=${O:-build}
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+. tests/unit/tap.sh
+PATH=$PWD/$build/san:$PATH
+sample=demo/cifar10.fqz
+"$build/tests/make_smallnet" "$tmp" || exit 1
+
+# --- usage ---
+fails 2 "a model and the data" "no argument" fqaccel-eval
+fails 2 "a model and the data" "three arguments" fqaccel-eval a b c
+fails 2 "unrecognized option" "an unknown option" fqaccel-eval --foo
+fails 2 "--limit takes a whole number" "--limit 0" fqaccel-eval --limit 0 $sample demo
+fails 2 "--jobs takes a whole number" "--jobs 1000" fqaccel-eval --jobs 1000 $sample demo
+run fqaccel-eval --help
+ok "--help" prints "Usage: fqaccel-eval"
+run fqaccel-eval --version
+ok "--version" prints "fqaccel-eval 0.1.0"
+
+# --- folders named after classes: right ones, and one wrong one ---
+mkdir "$tmp/named" "$tmp/numbered"
+for class in airplane automobile bird deer frog ship; do
+	mkdir "$tmp/named/$class"
+	cp "demo/$class.ppm" "$tmp/named/$class/x.ppm"
+done
+run fqaccel-eval --json $sample "$tmp/named"
+ok "folders named after classes: exit status 0" exits 0
+ok "all six are right" json '$j->{images} == 6 && $j->{top1} == 100 && $j->{top5} == 100'
+mkdir "$tmp/named/dog"
+cp demo/truck.ppm "$tmp/named/dog"
+run fqaccel-eval --json --jobs 3 --batch 2 $sample "$tmp/named"
+ok "a truck that is labeled a dog is wrong" json '$j->{images} == 7 && abs($j->{top1} - 600 / 7) < 0.001'
+run fqaccel-eval $sample "$tmp/named"
+ok "as text" prints "top-1       85.71 %"
+run fqaccel-eval --json --limit 2 $sample "$tmp/named"
+ok "--limit" json '$j->{images} == 2'
+
+# --- pictures named after classes' numbers: those of demo/cifar10.classes ---
+n=0
+while read -r class; do
+	[ ! -e "demo/$class.ppm" ] || cp "demo/$class.ppm" "$tmp/numbered/000$n.ppm"
+	n=$((n + 1))
+done <demo/cifar10.classes
+run fqaccel-eval --json --compare-float $sample "$tmp/numbered"
+ok "pictures named after numbers" json '$j->{images} == 7 && $j->{top1} == 100'
+ok "the float execution of the same network agrees" json '$j->{float_top1} == 100 && $j->{agreement} == 100'
+run fqaccel-eval --compare-float $sample "$tmp/numbered"
+ok "as text" prints "agreement   100.00 %"
+
+# --- a CIFAR-10 batch of one record: the ship, 96 x 96, every third pixel, as planes ---
+perl -e 'local $/; open F, "<", "demo/ship.ppm"; binmode F; binmode STDOUT; my $d = <F>;
+	my $p = substr($d, length($d) - 96 * 96 * 3); print chr 8;
+	for my $c (0 .. 2) { for my $y (0 .. 31) { for my $x (0 .. 31) {
+		print substr($p, 3 * (96 * (3 * $y + 1) + 3 * $x + 1) + $c, 1) } } }' >"$tmp/one.bin"
+run fqaccel-eval --json $sample "$tmp/one.bin"
+ok "a CIFAR-10 batch" json '$j->{images} == 1 && $j->{top5} == 100'
+
+# --- refusals ---
+fails 1 "has no label" "pictures without a label" fqaccel-eval $sample demo
+cp demo/ship.ppm "$tmp/numbered/0010.ppm"
+fails 1 "the network knows 0 to 9 only" "a label above the classes" fqaccel-eval $sample "$tmp/numbered"
+rm "$tmp/numbered/0010.ppm"
+printf 'P6 9 9 255 abc' >"$tmp/numbered/0001.ppm"
+fails 1 "0001.ppm: truncated" "a picture that cannot be read" fqaccel-eval $sample "$tmp/numbered"
+mkdir "$tmp/named/bat"
+cp demo/truck.ppm "$tmp/named/bat"
+fails 1 "bat: this folder's name is none" "a folder that is no class" fqaccel-eval $sample "$tmp/named"
+head -c 3072 "$tmp/one.bin" >"$tmp/short.bin"
+fails 1 "3073" "a batch of a wrong size" fqaccel-eval $sample "$tmp/short.bin"
+fails 1 "not a list of classes" "a network without classes" fqaccel-eval "$tmp/gray.fqz" "$tmp/one.bin"
+fails 1 "cannot be opened" "an absent model" fqaccel-eval "$tmp/absent" "$tmp/one.bin"
+fails 1 "No such file" "absent data" fqaccel-eval $sample "$tmp/absent"
+fails 1 "refuses the image" "a text for a model" fqaccel-eval /etc/passwd "$tmp/one.bin"
+tap_done
