@@ -38,8 +38,8 @@ struct bench {
 
 /** bench_start() - start the emulator, map the BARs, enable bus mastering and MSI-X. */
 void bench_start(struct bench *b, const char *device);
-/** bench_stop() - end it; a test that it was still in good order. */
-void bench_stop(struct bench *b);
+/** bench_stop() - end the emulator. Return: 0 if it was still in good order. */
+int bench_stop(struct bench *b);
 /** bench_setup() - map BARs and so on again, after a reset of the function. */
 void bench_setup(struct bench *b);
 

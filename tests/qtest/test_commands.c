@@ -38,7 +38,7 @@ static void test_nop(void)
 	ok(bench_reg(&b, FQA_REG_PROGRESS(0)) != progress, "PROGRESS moves");
 	progress = bench_reg(&b, FQA_REG_PROGRESS(0));
 	is_int(bench_reg(&b, FQA_REG_PROGRESS(0)), progress, "and stands still when idle");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_queues(void)
@@ -82,7 +82,7 @@ static void test_queues(void)
 	is_int(bench_reg(&b, FQA_REG_STATUS), FQA_STATUS_READY, "its doorbell is dead");
 	is_int(bench_create_queue(&b, 1, 4), FQA_SC_OK, "and it can be made again");
 	is_int(nop(&b, 1), FQA_SC_OK, "NOP");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* A ring of completions is never run over: the card waits for the host. */
@@ -122,7 +122,7 @@ static void test_full_ring(void)
 	nop(&b, 1);
 	qtest_read(b.q, BENCH_DATA + 0x1000, cqe, sizeof(cqe));
 	is_int(cqe[n % 4].cid, 100 + n, "the next one when there is room");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 struct refusal {
@@ -209,7 +209,7 @@ static void test_refusals(void)
 	is_int(stats.errors, REFUSALS, "count the errors");
 	ok(stats.commands >= REFUSALS + 3, "and the commands");
 	is_int(stats.images, 0, "no image");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* LOAD of @len bytes from a list at @list of @list_len bytes. */
@@ -273,7 +273,7 @@ static void test_lists(void)
 	is_int(nop(&b, 0), FQA_SC_OK, "NOP");
 	is_int(bench_reg64(&b, FQA_REG_MEM_FREE), bench_reg64(&b, FQA_REG_MEM_SIZE),
 	       "no card memory is lost");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_faults(void)
@@ -289,7 +289,7 @@ static void test_faults(void)
 	ok(!bench_message(&b, 0), "without a message");
 	is_int(nop(&b, 0), FQA_SC_OK, "another");
 	ok(bench_message(&b, 0), "with one");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 
 	start(&b, "fqaccel,corrupt-cqe=1");
 	cid = bench_put(&b, 0, &cmd);
@@ -297,19 +297,19 @@ static void test_faults(void)
 	ok(bench_get(&b, 0, &cqe), "corrupt-cqe: a completion");
 	ok(cqe.cid != cid, "of nothing");
 	is_int(nop(&b, 0), FQA_SC_OK, "the next is right");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 
 	start(&b, "fqaccel,fail-dma=1");
 	qtest_write(b.q, BENCH_DATA, &sge, sizeof(sge));
 	is_int(load(&b, BENCH_DATA, 16, 64, &cqe), FQA_SC_DMA_FAULT, "fail-dma: a fault");
 	is_int(load(&b, BENCH_DATA, 16, 64, &cqe), FQA_SC_BAD_IMAGE, "just one");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 
 	bench_start(&b, "fqaccel,gone=1");
 	is_int(bench_reg(&b, FQA_REG_ID), 0xffffffff, "gone: all ones");
 	bench_reg_set(&b, FQA_REG_CONTROL, FQA_CONTROL_ENABLE);
 	is_int(bench_reg(&b, FQA_REG_STATUS), 0xffffffff, "whatever is written");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 int main(void)

@@ -60,7 +60,7 @@ static void test_identity(void)
 	is_int(bench_cfg_readw(&b, b.pm + PCI_PM_CTRL) & PCI_PM_CTRL_NO_SOFT_RESET, 0,
 	       "D3hot to D0 resets");
 	is_int(bench_cfg_readw(&b, 0x100), PCI_EXT_CAP_ID_ERR, "AER capability");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static int nop(struct bench *b, unsigned int qid)
@@ -112,7 +112,7 @@ static void test_flr(void)
 	check_fresh(&b, "a function level reset");
 	is_int(bench_create_queue(&b, 1, 16), FQA_SC_OK, "the I/O queue is gone: made again");
 	is_int(nop(&b, 1), FQA_SC_OK, "NOP on it");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 #define LOAD_BYTES	(32u << 20)
@@ -135,7 +135,7 @@ static void test_flr_busy(void)
 	flr(&b);
 	ok(bench_silent(&b, 0), "no completion of a LOAD after a reset");
 	check_fresh(&b, "a reset in the middle of LOAD");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_power(void)
@@ -165,7 +165,7 @@ static void test_power(void)
 	is_int(bench_cfg_readw(&b, b.pm + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK, 0,
 	       "D0 after a reset in D3hot");
 	check_fresh(&b, "a reset in D3hot");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_machine_reset(void)
@@ -180,7 +180,7 @@ static void test_machine_reset(void)
 	qtest_outl(b.q, 0xcf8, 0x80000060);
 	qtest_outl(b.q, 0xcfc, 0xb0000001);
 	check_fresh(&b, "a reset of the machine");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_properties(void)

@@ -42,7 +42,7 @@ static void test_values(void)
 	is_int(bench_reg(&b, FQA_REG_ADMIN_SQ + 4), 0x12345678, "its upper half");
 	bench_reg_set(&b, FQA_REG_ADMIN_SQ + 4, 0x55);
 	ok(bench_reg64(&b, FQA_REG_ADMIN_SQ) == 0x559abcdec0, "written by half");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* Any access that the table does not have reads 0 and writes nothing. */
@@ -66,7 +66,7 @@ static void test_shapes(void)
 		is_int(qtest_readl(b.q, BENCH_REGS + at), 0, "no register, reads 0");
 	is_int(qtest_readl(b.q, BENCH_REGS + FQA_BAR_REGS_SIZE - 4), 0, "the last word");
 	is_int(bench_reg(&b, FQA_REG_SQ_TAIL(0)), 0, "doorbells can't be read");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void check_fatal(struct bench *b, unsigned int cause, const char *what)
@@ -114,7 +114,7 @@ static void test_enable(void)
 	ok(bench_reg64(&b, FQA_REG_ADMIN_SQ) == b.queue[0].sq, "ADMIN_SQ stays while enabled");
 	ok(bench_disable(&b), "disabled");
 	check_works(&b);
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_doorbells(void)
@@ -140,7 +140,7 @@ static void test_doorbells(void)
 	bench_reg_set(&b, FQA_REG_CQ_HEAD(0), 0xffffffff);
 	check_fatal(&b, FQA_FATAL_DOORBELL, "a completion doorbell past the ring");
 	check_works(&b);
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* Enables with the admin rings where they are told, and rings. */
@@ -182,7 +182,7 @@ static void test_dma_faults(void)
 	check_fatal(&b, FQA_FATAL_SQ_DMA, "a command without bus mastering");
 	bench_cfg_writew(&b, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	check_works(&b);
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 int main(void)

@@ -127,13 +127,13 @@ static void test_load(void)
 	is_int(bench_command(&b, 0, &cmd, &cqe), FQA_SC_OK, "UNLOAD");
 	is_int(bench_reg64(&b, FQA_REG_MEM_FREE), all, "card memory is free again");
 	is_int(load(&b), FQA_SC_OK, "LOAD again");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 
 	bench_start(&b, "fqaccel,memory=1M");
 	ok(bench_enable(&b, 16), "a card with 1 MiB");
 	is_int(load(&b), info.image_bytes + info.arena_bytes > 1 << 20 ? FQA_SC_NO_MEMORY : FQA_SC_OK,
 	       "takes what fits");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* Whatever the lists look like, the same pictures give the same output, and only there. */
@@ -180,7 +180,7 @@ static void test_scatter(void)
 	ok_mem(got + GUARD + 20, want + 74, 6, "bytes 34 to 39");
 	ok_mem(got + GUARD + 26, want, 20, "bytes 0 to 19 of the first picture");
 	ok_mem(got + GUARD, want + 20, 20, "bytes 20 to 39");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static void test_refusals(void)
@@ -226,7 +226,7 @@ static void test_refusals(void)
 
 	good = run_command(&b, 1);
 	is_int(bench_command(&b, 1, &good, &cqe), FQA_SC_OK, "and a good one");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 static int abort_command(struct bench *b, uint16_t cid)
@@ -274,7 +274,7 @@ static void test_hang(void)
 	is_int(load(&b), FQA_SC_OK, "LOAD");
 	is_int(bench_create_queue(&b, 1, 16), FQA_SC_OK, "a queue");
 	is_int(bench_command(&b, 1, &cmd, &cqe), FQA_SC_OK, "RUN");
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 /* Starts a run of seconds, and returns while it is at work. */
@@ -352,7 +352,7 @@ static void test_interrupted(void)
 
 	/* The emulator can be ended while the card is at work. */
 	start_long(&b);
-	bench_stop(&b);
+	is_int(bench_stop(&b), 0, "the emulator ends in good order");
 }
 
 int main(void)
