@@ -16,7 +16,8 @@ static void fqa_card_release(struct device *dev)
 	ida_destroy(&card->model_slots);
 	cleanup_srcu_struct(&card->srcu);
 	pci_dev_put(card->pdev);
-	fqa_minor_free(card->minor);
+	if (card->minor >= 0)
+		fqa_minor_free(card->minor);
 	kfree(card->vectors);
 	kfree(card);
 	if (atomic_dec_and_test(&fqa_nr_cards))
@@ -96,6 +97,14 @@ int fqa_card_start(struct fqa_card *card)
 	card->state = FQA_STATE_LIVE;
 	spin_unlock(&card->lock);
 	return cdev_device_add(&card->cdev, &card->dev);
+}
+
+/* The first step of removal: nobody opens it any more, and its name may be used again. */
+void fqa_card_hide(struct fqa_card *card)
+{
+	cdev_device_del(&card->cdev, &card->dev);
+	fqa_minor_free(card->minor);
+	card->minor = -1;
 }
 
 /* Wake whoever waits for something that a dead card will not do. */

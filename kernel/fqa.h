@@ -184,7 +184,7 @@ struct fqa_card {
 	struct cdev cdev;
 	struct pci_dev *pdev;
 	void __iomem *regs;
-	int minor;
+	int minor;			/* -1 once the device is gone */
 
 	/* What the card says of itself; set in probe and bounded there. */
 	u64 mem_size;
@@ -406,6 +406,7 @@ void fqa_irqs_enable(struct fqa_card *card);
 /* card.c */
 struct fqa_card *fqa_card_create(struct pci_dev *pdev);
 int fqa_card_start(struct fqa_card *card);
+void fqa_card_hide(struct fqa_card *card);
 void fqa_card_kill(struct fqa_card *card);
 void fqa_card_drain(struct fqa_card *card);
 int fqa_card_enter(struct fqa_card *card) __acquires(&card->srcu);

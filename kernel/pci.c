@@ -248,7 +248,7 @@ static void fqa_pci_remove(struct pci_dev *pdev)
 {
 	struct fqa_card *card = pci_get_drvdata(pdev);
 
-	cdev_device_del(&card->cdev, &card->dev);
+	fqa_card_hide(card);
 	fqa_pci_stop(card);
 	fqa_pci_disable(card);
 	put_device(&card->dev);

@@ -3,7 +3,7 @@
 # The driver's kselftest: built here with the kernel source package's harness,
 # run in the guest.
 
-KSFT_PROGRAMS := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run process)
+KSFT_PROGRAMS := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run process fault)
 KSFT_DATA := $(O)/kselftest/data
 KSFT_MODEL ?= tests/golden/fqz/every-kind.fqz
 

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A card that misbehaves: the driver resets it, ends what was in flight with an error, and
+ * everything that did not need what was lost goes on. The emulated card does so on request,
+ * through QEMU's monitor.
+ *
+ * FQACCEL_TEST_MONITOR  default /dev/virtio-ports/fqaccel.monitor; the tests are
+ *                       skipped where it is not
+ */
+#include <poll.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "fqaccel_test.h"
+#include "kselftest_harness.h"
+
+#define LONG_BATCH	20000
+
+#define SC_DMA_FAULT	0x10	/* CARD.md section 7 */
+
+FIXTURE(fault)
+{
+	int monitor;
+	struct test_data data;
+	struct test_rig rig;
+	struct fqaccel_info before;
+};
+
+/* The monitor takes a line and answers with text that nobody needs. */
+static int set_fault(int monitor, const char *name, unsigned int value)
+{
+	char line[100], answer[1000];
+	struct pollfd p = { .fd = monitor, .events = POLLIN };
+	int n = snprintf(line, sizeof(line), "qom-set card %s %u\n", name, value);
+
+	if (write(monitor, line, n) != n)
+		return -errno;
+	/* It echoes the line; the prompt after it tells that the command was done. */
+	while (poll(&p, 1, 300) > 0)
+		if (read(monitor, answer, sizeof(answer)) <= 0)
+			return -EIO;
+	return 0;
+}
+
+FIXTURE_SETUP(fault)
+{
+	const char *path = getenv("FQACCEL_TEST_MONITOR") ?:
+			   "/dev/virtio-ports/fqaccel.monitor";
+	int fd;
+
+	self->monitor = open(path, O_RDWR);
+	if (self->monitor < 0)
+		SKIP(return, "no monitor at %s", path);
+	fd = test_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, test_info(fd, &self->before));
+	close(fd);
+	ASSERT_EQ(0, test_data_read(&self->data));
+	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
+	memcpy(self->rig.in.data, self->data.input,
+	       self->data.input_bytes * self->data.pictures);
+}
+
+FIXTURE_TEARDOWN(fault)
+{
+	int fd;
+
+	if (self->monitor < 0)
+		return;
+	test_rig_close(&self->rig);
+	/* Whatever happened, the card works afterwards and has all its memory. */
+	fd = test_open();
+	EXPECT_LE(0, fd);
+	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
+	close(fd);
+	close(self->monitor);
+}
+
+static int run_once(struct test_rig *rig, uint32_t batch, struct fqaccel_wait *wait)
+{
+	struct fqaccel_run run = test_rig_run(rig, batch);
+	struct fqaccel_submit arg;
+
+	return test_submit(rig->fd, rig->queue, 0, &run, 1, &arg) ?:
+	       test_wait(rig->fd, rig->queue, arg.sequence, 60000, wait);
+}
+
+/* 0 if a run ends well and with the right bytes. */
+static int run_right(struct test_rig *rig, const struct test_data *data)
+{
+	struct fqaccel_wait wait;
+	int ret;
+
+	memset(rig->out.data, TEST_POISON, data->output_bytes * data->pictures);
+	ret = run_once(rig, data->pictures, &wait) ?: wait.status;
+	if (!ret && memcmp(rig->out.data, data->output, data->output_bytes * data->pictures))
+		ret = -EILSEQ;
+	return ret;
+}
+
+TEST_F(fault, failed_dma)
+{
+	struct fqaccel_wait wait;
+
+	ASSERT_EQ(0, set_fault(self->monitor, "fail-dma", 1));
+	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
+	EXPECT_EQ(-EFAULT, wait.status);
+	EXPECT_EQ(SC_DMA_FAULT, wait.card_status);
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+/* A completion that names no command: whose was it? The card is reset. */
+TEST_F_TIMEOUT(fault, corrupt_completion, 60)
+{
+	struct fqaccel_wait wait;
+
+	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
+	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
+	EXPECT_EQ(-EIO, wait.status);
+	EXPECT_EQ(0, wait.card_status);
+	/* The model was loaded again without its owner's help. */
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+/* The reset itself meets one too, and is tried again. */
+TEST_F_TIMEOUT(fault, corrupt_completions_in_reset, 60)
+{
+	struct fqaccel_wait wait;
+
+	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 2));
+	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
+	EXPECT_EQ(-EIO, wait.status);
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+/* What has not started outlives a reset that another open file has caused. */
+TEST_F_TIMEOUT(fault, queued_runs_survive, 60)
+{
+	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	struct test_rig other;
+	int i, ok = 0, lost = 0;
+
+	ASSERT_EQ(0, test_rig_open(&other, &self->data, 1));
+	for (i = 0; i < 40; i++)
+		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
+	EXPECT_EQ(0, run_once(&other, 1, &wait));
+	for (i = 1; i <= 40; i++) {
+		ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, i, -1, &wait));
+		if (wait.status) {
+			EXPECT_EQ(-EIO, wait.status);
+			lost++;
+		} else {
+			ok++;
+		}
+	}
+	EXPECT_LT(0, lost);
+	/* At most two on each hardware queue, and the corrupt one. */
+	EXPECT_GE(2 * (int)self->before.hw_queues + 1, lost);
+	EXPECT_LT(0, ok);
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	test_rig_close(&other);
+}
+
+/* A lost interrupt of an admin command is noticed after a while. */
+TEST_F_TIMEOUT(fault, lost_interrupt, 60)
+{
+	struct fqaccel_model_load model;
+
+	ASSERT_EQ(0, set_fault(self->monitor, "drop-irq", 1));
+	EXPECT_EQ(0, test_load(self->rig.fd, self->data.model, self->data.model_length,
+			       &model));
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+/* A run that hangs, and with it its ABORT: the owner's end takes a reset to clean up. */
+TEST_F_TIMEOUT(fault, hung_run_of_killed_process, 90)
+{
+	struct fqaccel_wait wait;
+	struct test_rig rig;
+	int64_t start;
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (test_rig_open(&rig, &self->data, 1))
+			_exit(1);
+		run_once(&rig, 1, &wait);
+		_exit(2);
+	}
+	usleep(500000);
+	start = test_now();
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(2000000000, test_now() - start);
+	/* Others go on meanwhile, on the queues that do not hang. */
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+/* Bind the driver to the card that @info is of, or unbind it. */
+static int write_driver(const char *what, const struct fqaccel_info *info)
+{
+	char path[100], address[32];
+	int fd, n, ret;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/fqaccel/%s", what);
+	n = snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", info->pci_domain,
+		     info->pci_bdf >> 8, (info->pci_bdf >> 3) & 31, info->pci_bdf & 7);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, address, n) == n ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+static int polled(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return poll(&p, 1, 0) < 0 ? -errno : p.revents;
+}
+
+static void check_gone(struct __test_metadata *_metadata, struct test_rig *rig)
+{
+	struct fqaccel_info info;
+	struct fqaccel_wait wait;
+	struct fqaccel_model_load model;
+	struct test_buffer buf;
+
+	EXPECT_EQ(-ENODEV, test_info(rig->fd, &info));
+	EXPECT_EQ(-ENODEV, test_wait(rig->fd, rig->queue, 1, -1, &wait));
+	EXPECT_EQ(-ENODEV, test_buffer(rig->fd, 1, 1, &buf));
+	EXPECT_EQ(-ENODEV, test_load(rig->fd, "x", 1, &model));
+	EXPECT_EQ(POLLERR | POLLHUP, polled(rig->fd) & (POLLERR | POLLHUP));
+	/* The pages stay as long as they are mapped. */
+	memset(rig->in.data, 0x5a, rig->in.length);
+	EXPECT_EQ(0x5a, rig->in.data[rig->in.length - 1]);
+}
+
+/* The driver lets go of a card that is in use, and takes it again. */
+TEST_F_TIMEOUT(fault, unbind_in_use, 60)
+{
+	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
+	struct fqaccel_submit arg;
+	struct fqaccel_info info;
+	struct fqaccel_wait wait;
+	int i, status;
+	pid_t pid;
+
+	ASSERT_EQ(0, test_info(self->rig.fd, &info));
+	for (i = 0; i < 40; i++)
+		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	/* A waiter is told. */
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		i = test_wait(self->rig.fd, self->rig.queue, arg.sequence, -1, &wait);
+		_exit(i == -ENODEV || (!i && wait.status == -ENODEV) ? 0 : 1);
+	}
+	usleep(50000);
+	ASSERT_EQ(0, write_driver("unbind", &info));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	check_gone(_metadata, &self->rig);
+	EXPECT_EQ(-1, test_open());
+	ASSERT_EQ(0, write_driver("bind", &info));
+	/* The old open file stays with the card that is gone. */
+	check_gone(_metadata, &self->rig);
+}
+
+/* Pulled out: every register reads as ones. No reset helps; the card is dead. */
+TEST_F_TIMEOUT(fault, gone, 90)
+{
+	struct fqaccel_model_load model;
+	struct fqaccel_wait wait;
+	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
+	struct fqaccel_submit arg;
+	struct fqaccel_info info;
+
+	ASSERT_EQ(0, test_info(self->rig.fd, &info));
+	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	ASSERT_EQ(0, set_fault(self->monitor, "gone", 1));
+	/* The LOAD is not answered, so the driver looks and finds out. */
+	EXPECT_EQ(-ENODEV, test_load(self->rig.fd, self->data.model, self->data.model_length,
+				     &model));
+	EXPECT_EQ(-ENODEV, test_wait(self->rig.fd, self->rig.queue, 1, -1, &wait));
+	check_gone(_metadata, &self->rig);
+
+	/* Plugged in again: bound anew it works. */
+	ASSERT_EQ(0, set_fault(self->monitor, "gone", 0));
+	ASSERT_EQ(0, write_driver("unbind", &info));
+	ASSERT_EQ(0, write_driver("bind", &info));
+}
+
+TEST_HARNESS_MAIN
