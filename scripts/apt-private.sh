@@ -5,7 +5,8 @@
 # sources but never changes anything under /etc/apt or /var/lib/apt. Needs no
 # root.
 #
-# Expects $cache (our folder in the user's cache); provides apt_private ARGS...
+# Expects $cache (our folder in the user's cache). apt_private_setup NAME, then
+# apt_private ARGS... Each NAME has lists of its own, so that two scripts may run at once.
 
 # Turns the machine's sources into ones that cover binary and source packages.
 # Both forms are understood: one-line lists and deb822 .sources files.
@@ -26,7 +27,7 @@ apt_private_sources()
 
 apt_private_setup()
 {
-	apt_dir=$cache/apt
+	apt_dir=$cache/apt/$1
 	mkdir -p "$apt_dir/lists/partial" "$apt_dir/archives/partial"
 	rm -rf "$apt_dir/sources.list.d"
 	mkdir "$apt_dir/sources.list.d"

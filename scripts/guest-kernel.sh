@@ -39,7 +39,7 @@ if [ -e "$link/release" ] && [ "${1-}" != --latest ]; then
 fi
 
 echo "guest-kernel: looking for $package" >&2
-apt_private_setup
+apt_private_setup kernel
 apt_private apt-get update >&2 ||
 	echo "guest-kernel: apt-get update had errors; going on" >&2
 

@@ -32,7 +32,7 @@ trap 'rm -rf "$tmp"' EXIT
 # Other scripts use the same private lists; this one has its own, so as not to meet them.
 (
 	cache=$tmp
-	apt_private_setup
+	apt_private_setup linux-source
 	apt_private apt-get update >&2 || echo "linux-source: apt-get update had errors; going on" >&2
 	cd "$tmp/deb"
 	apt_private apt-get download "$package" >&2

@@ -58,7 +58,7 @@ copy_if_changed()
 fetch_source()
 {
 	echo "qemu-build: downloading the source of qemu $version"
-	apt_private_setup
+	apt_private_setup qemu
 	dl=$base.tmp/download
 	mkdir -p "$dl"
 	apt_private apt-get update ||
