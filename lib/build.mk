@@ -33,3 +33,5 @@ $(O)/libfqaccel.so.0: $(LIB_OBJS) $(CARD_OBJS) $(FQZ_OBJS) lib/libfqaccel.map
 	$(CC) -shared -pthread $(LDFLAGS) -Wl,-soname,libfqaccel.so.0 -Wl,-z,defs -Wl,-z,relro \
 		-Wl,--version-script=lib/libfqaccel.map -o $@ $(filter %.o,$^) -lm
 	ln -sf libfqaccel.so.0 $(O)/libfqaccel.so
+
+MANPAGES += $(wildcard doc/man/fqaccel*.3)

@@ -41,7 +41,8 @@ const char *fqaccel_strerror(int err);
 /**
  * fqaccel_error() - the calling thread's last failure, in one line
  *
- * Valid until the thread's next call into the library; "" if there was none.
+ * Valid until the thread's next call that can fail, "" if the last one did not; closing
+ * things does not change it.
  */
 const char *fqaccel_error(void);
 
@@ -49,17 +50,18 @@ const char *fqaccel_error(void);
 
 /**
  * fqaccel_card_open() - open a card
- * @which: NULL or "auto": /dev/fqaccel0, or the soft card if there is no /dev/fqaccel*;
- *         "soft"; or a path such as "/dev/fqaccel1"
+ * @which: NULL or "auto": the /dev/fqaccelN of the lowest number, or the soft card if the machine
+ *         has no card; "soft"; or a path such as "/dev/fqaccel1"
  * @out:   to be closed with fqaccel_card_close()
  *
  * With "auto" a card that is there and cannot be used is an error.
- * -ENOENT: no such device; -EACCES: no permission; -EPROTO: the driver's ABI is another.
+ * -EINVAL: no card's name; -ENOENT: no such device; -EACCES: no permission; -ENODEV: gone, or on the
+ * bus without its driver, or another device; -EPROTO: the driver's ABI is another; -ENOMEM.
  */
 int fqaccel_card_open(const char *which, struct fqaccel_card **out);
 
-/** fqaccel_card_close() - waits for runs in progress; NULL is allowed. Models, queues and
- * buffers of the card must be closed before. */
+/** fqaccel_card_close() - NULL is allowed. Models, queues and buffers of the card must be closed
+ * before. */
 void fqaccel_card_close(struct fqaccel_card *card);
 
 struct fqaccel_card_info {
@@ -90,11 +92,11 @@ int fqaccel_card_info(struct fqaccel_card *card, struct fqaccel_card_info *info,
 int fqaccel_model_load(struct fqaccel_card *card, const void *image, size_t len,
 		       struct fqaccel_model **out);
 
-/** fqaccel_model_load_file() - likewise from a file. */
+/** fqaccel_model_load_file() - likewise from a file; also what the system said of it. */
 int fqaccel_model_load_file(struct fqaccel_card *card, const char *path,
 			    struct fqaccel_model **out);
 
-/** fqaccel_model_close() - NULL is allowed. Runs in progress are finished first. */
+/** fqaccel_model_close() - NULL is allowed. Runs that use it finish first. */
 void fqaccel_model_close(struct fqaccel_model *model);
 
 enum fqaccel_type { FQACCEL_U8 = 1, FQACCEL_S8 = 2, FQACCEL_S32 = 3 };
@@ -144,7 +146,8 @@ int fqaccel_model_range(struct fqaccel_model *model, uint32_t first_layer, uint3
  * @output: output_bytes * batch bytes
  * @batch:  pictures, at least 1
  *
- * Copies through buffers of its own; threads do not wait for each other.
+ * Copies through buffers of its own; threads do not wait for each other as long as the card has
+ * queues. Errors as those of fqaccel_queue_wait() with no result.
  */
 int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, uint32_t batch);
 
@@ -158,12 +161,13 @@ int fqaccel_buffer_create(struct fqaccel_card *card, size_t len, unsigned int di
 			  struct fqaccel_buffer **out);
 void *fqaccel_buffer_data(struct fqaccel_buffer *buf);
 size_t fqaccel_buffer_size(struct fqaccel_buffer *buf);
-/** fqaccel_buffer_close() - runs in progress that use it finish first. */
+/** fqaccel_buffer_close() - NULL is allowed. Runs that use it still finish; their output is lost. */
 void fqaccel_buffer_close(struct fqaccel_buffer *buf);
 
-/** fqaccel_queue_create() - @depth: unfinished runs that it holds; 0: 256. */
+/** fqaccel_queue_create() - @depth: unfinished runs that it holds, at most 4096; 0: 256. */
 int fqaccel_queue_create(struct fqaccel_card *card, uint32_t depth, struct fqaccel_queue **out);
-/** fqaccel_queue_close() - runs that have not started are dropped, those in progress finish. */
+/** fqaccel_queue_close() - NULL is allowed. Runs that have not started are dropped, those in
+ * progress finish. */
 void fqaccel_queue_close(struct fqaccel_queue *queue);
 
 struct fqaccel_run_desc {
@@ -182,6 +186,7 @@ struct fqaccel_run_desc {
  * @count:    at least 1
  * @sequence: of the last run accepted
  * Return: how many were accepted, from the first on; waits while the queue is full.
+ * -EINVAL: a range, batch or place is wrong, or input and output overlap; -EACCES: a buffer's direction.
  */
 int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_desc *runs,
 			 uint32_t count, uint64_t *sequence);
@@ -200,7 +205,9 @@ struct fqaccel_run_result {
  * @timeout_ms: 0: do not wait; negative: for ever
  * @result:     its result; may be NULL
  *
- * Return: 0 when it is finished, -ETIME if it is not, or result->status if @result is NULL.
+ * Observes, consumes nothing. Return: 0 when it is finished, or result->status if @result is NULL;
+ * -ETIME if it is not; -EINVAL if it was never submitted; -ENODATA if it is finished, but not among the
+ * last 4 * depth runs, whose results are kept.
  */
 int fqaccel_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t timeout_ms,
 		       struct fqaccel_run_result *result);

@@ -17,7 +17,7 @@ compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev libdnnl-dev
 	libopenblas-dev liblapacke-dev'
 
 # The host-side tests: prove, static checks, documentation checks.
-check='perl sparse'
+check='perl sparse g++ groff-base binutils'
 
 # The emulator's build, the module's build, the guest.
 vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache

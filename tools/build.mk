@@ -45,3 +45,5 @@ endef
 $(eval $(call tool,run,$(RUN_SRCS),$(RUN_LIBS)))
 $(eval $(call tool,eval,$(EVAL_SRCS),$(EVAL_LIBS)))
 $(eval $(call tool,info,$(INFO_SRCS),$(INFO_LIBS)))
+
+MANPAGES += doc/man/fqaccel-run.1 doc/man/fqaccel-eval.1 doc/man/fqaccel-info.1

@@ -56,8 +56,8 @@ static const char help[] =
 "      --compare-float  execute the quantized network in floating point as well, and say\n"
 "                       how often both choose the same class\n"
 "      --json           print one JSON document\n"
-"      --help           print this and exit\n"
-"      --version        print the version and exit\n"
+"  -h, --help           print this and exit\n"
+"  -V, --version        print the version and exit\n"
 "\n"
 "Exit status: 0 all went well, 1 something failed, 2 wrong usage.\n";
 
@@ -344,12 +344,12 @@ int main(int argc, char **argv)
 
 	cli_start("fqaccel-eval");
 	argv[0] = (char *)"fqaccel-eval";
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
 		if (c == 'h' || c == OPT_HELP) {
 			fputs(help, stdout);
 			return cli_finish(CLI_OK);
 		}
-		if (c == OPT_VERSION)
+		if (c == 'V' || c == OPT_VERSION)
 			return cli_finish(cli_version());
 		if (!take_option(c, &opt))
 			return CLI_USAGE;

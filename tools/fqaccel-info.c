@@ -14,8 +14,8 @@ static const char help[] =
 "\n"
 "      --json       print one JSON document\n"
 "      --dump FILE  list the cards in the output of 'lspci -Dxxxx', not this machine's\n"
-"      --help       print this and exit\n"
-"      --version    print the version and exit\n"
+"  -h, --help       print this and exit\n"
+"  -V, --version    print the version and exit\n"
 "\n"
 "Exit status: 0 all went well, 1 something failed, 2 wrong usage.\n";
 
@@ -37,7 +37,7 @@ int main(int argc, char **argv)
 
 	cli_start("fqaccel-info");
 	argv[0] = (char *)"fqaccel-info";
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPT_JSON:
 			json = true;
@@ -49,6 +49,7 @@ int main(int argc, char **argv)
 		case OPT_HELP:
 			fputs(help, stdout);
 			return cli_finish(CLI_OK);
+		case 'V':
 		case OPT_VERSION:
 			return cli_finish(cli_version());
 		default:

@@ -51,8 +51,8 @@ static const char help[] =
 "      --output FILE  write the raw output tensors, one picture after another\n"
 "      --profile      print what each layer costs, for the first picture\n"
 "      --batch N      pictures in one run of the card\n"
-"      --help         print this and exit\n"
-"      --version      print the version and exit\n"
+"  -h, --help         print this and exit\n"
+"  -V, --version      print the version and exit\n"
 "\n"
 "Exit status: 0 all went well, 1 something failed, 2 wrong usage.\n";
 
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 
 	cli_start("fqaccel-run");
 	argv[0] = (char *)"fqaccel-run";
-	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
 		switch (c) {
 		case OPT_CARD:
 			opt.card = optarg;
@@ -437,6 +437,7 @@ int main(int argc, char **argv)
 		case OPT_HELP:
 			fputs(help, stdout);
 			return cli_finish(CLI_OK);
+		case 'V':
 		case OPT_VERSION:
 			return cli_finish(cli_version());
 		default:

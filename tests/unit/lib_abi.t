@@ -59,7 +59,11 @@ while read -r name; do
 	ok "$name has a manual page" test -e "doc/man/$name.3"
 done <"$tmp/names"
 for page in doc/man/*.[13]; do
-	ok "$page is well-formed" sh -c \
-		"! { man --warnings -E UTF-8 -l -Tutf8 -Z '$page' || groff -ww -man -Tutf8 -z '$page'; } 2>&1 >/dev/null | grep ."
+	# A page that only names another one needs an installed tree to be formatted.
+	if grep -q '^\.so ' "$page"; then
+		ok "$page names a page" test -e "doc/man/$(sed -n 's,^\.so man3/,,p' "$page")"
+	else
+		ok "$page is well-formed" sh -c "groff -ww -man -Tutf8 -z '$page' 2>&1 | { ! grep .; }"
+	fi
 done
 tap_done
