@@ -8,10 +8,13 @@ FUZZ_CFLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=
 FUZZ_fqz_SRCS := tests/fuzz/fuzz_fqz.c $(FQZ_SRCS)
 FUZZ_fqz_SEEDS := tests/golden/fqz
 
-FUZZ_card_SRCS := tests/fuzz/fuzz_card.c $(CARD_SRCS) $(FQZ_SRCS)
-FUZZ_card_SEEDS := tests/golden/fqz
+FUZZ_exec_SRCS := tests/fuzz/fuzz_exec.c $(CARD_SRCS) $(FQZ_SRCS)
+FUZZ_exec_SEEDS := tests/golden/fqz
 
-FUZZ_TARGETS := fqz card
+FUZZ_card_SRCS := tests/fuzz/fuzz_card.c tests/unit/card_host.c tests/unit/netgen.c \
+	$(CARD_SRCS) $(FQZ_SRCS)
+
+FUZZ_TARGETS := fqz exec card
 
 define fuzz_target
 $(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS)

@@ -4,50 +4,12 @@
  * and writing again must neither fault nor disagree. The CRCs are made right
  * first (unless the last byte is odd), or nearly nothing would get past them.
  */
-#include "fqz.h"
+#include "fuzz_image.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
-
-static uint64_t get(const uint8_t *p, unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	while (bytes--)
-		v = v << 8 | p[bytes];
-	return v;
-}
-
-static void put(uint8_t *p, unsigned int bytes, uint64_t v)
-{
-	for (; bytes--; v >>= 8)
-		*p++ = (uint8_t)v;
-}
-
-/* Magic, File_Size and the CRCs, as far as the section table can be followed. */
-static void fix_up(uint8_t *p, size_t len)
-{
-	uint64_t count, i;
-
-	if (len < 64)
-		return;
-	memcpy(p, "\x89" "FQZ\r\n\x1a\n", 8);
-	put(p + 16, 8, len);
-	count = get(p + 40, 4);
-	if (count > (len - 64) / 32)
-		count = (len - 64) / 32;
-	for (i = 0; i < count; i++) {
-		uint8_t *entry = p + 64 + 32 * i;
-		uint64_t offset = get(entry + 8, 8), size = get(entry + 16, 8);
-
-		if (offset <= len && size <= len - offset)
-			put(entry + 24, 4, fqz_crc32c(0, p + offset, size));
-	}
-	put(p + 44, 4, fqz_crc32c(0, p + 64, 32 * count));
-	put(p + 60, 4, fqz_crc32c(0, p, 60));
-}
 
 static void demand(int condition)
 {
@@ -111,7 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	if (len)
 		memcpy(copy, data, len);
 	if (len && !(data[len - 1] & 1))
-		fix_up(copy, len);
+		image_fix_up(copy, len);
 	ret = fqz_image_open(copy, len, &img, &err);
 	if (!ret) {
 		for (i = 0; i <= img->layer_count; i++)
