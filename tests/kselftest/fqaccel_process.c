@@ -5,6 +5,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "fqaccel_test.h"
@@ -43,7 +44,7 @@ struct worker {
 	int error;
 };
 
-static int check_rounds(struct worker *w, struct test_rig *rig)
+static int check_rounds(struct worker *w, struct test_rig *rig, int rounds)
 {
 	struct fqaccel_run run = test_rig_run(rig, w->data->pictures);
 	size_t bytes = w->data->output_bytes * w->data->pictures;
@@ -52,7 +53,7 @@ static int check_rounds(struct worker *w, struct test_rig *rig)
 	int i, ret;
 
 	memcpy(rig->in.data, w->data->input, w->data->input_bytes * w->data->pictures);
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < rounds; i++) {
 		memset(rig->out.data, TEST_POISON, bytes);
 		ret = test_submit(rig->fd, rig->queue, 0, &run, 1, &arg);
 		if (ret)
@@ -74,7 +75,7 @@ static void *worker_shared(void *opaque)
 	w->error = test_queue(rig.fd, 4, &rig.queue) ?:
 		   test_buffer(rig.fd, rig.in.length, FQACCEL_BUFFER_CARD_READS, &rig.in) ?:
 		   test_buffer(rig.fd, rig.out.length, FQACCEL_BUFFER_CARD_WRITES, &rig.out) ?:
-		   check_rounds(w, &rig);
+		   check_rounds(w, &rig, ROUNDS);
 	return NULL;
 }
 
@@ -83,7 +84,7 @@ static void *worker_alone(void *opaque)
 	struct worker *w = opaque;
 	struct test_rig rig;
 
-	w->error = test_rig_open(&rig, w->data, w->data->pictures) ?: check_rounds(w, &rig);
+	w->error = test_rig_open(&rig, w->data, w->data->pictures) ?: check_rounds(w, &rig, ROUNDS);
 	if (!w->error)
 		test_rig_close(&rig);
 	return NULL;
@@ -181,7 +182,7 @@ TEST_F_TIMEOUT(process, kill_in_run, 120)
 		/* Neither the exit nor anybody else waits for its 40 long runs. */
 		EXPECT_GT(2000000000, test_now() - start);
 		ASSERT_EQ(0, test_rig_open(&rig, &self->data, self->data.pictures));
-		EXPECT_EQ(0, check_rounds(&w, &rig));
+		EXPECT_EQ(0, check_rounds(&w, &rig, ROUNDS));
 		test_rig_close(&rig);
 	}
 }
@@ -195,7 +196,7 @@ static void busy_life(const struct test_data *data)
 	for (;;) {
 		if (test_rig_open(&rig, data, data->pictures))
 			_exit(1);
-		if (check_rounds(&w, &rig))
+		if (check_rounds(&w, &rig, ROUNDS))
 			_exit(2);
 		test_rig_close(&rig);
 	}
@@ -235,7 +236,7 @@ TEST_F(process, fork_with_open_file)
 	ASSERT_LE(0, pid);
 	if (!pid) {
 		usleep(50000);
-		_exit(check_rounds(&w, &rig) ? 1 : 0);
+		_exit(check_rounds(&w, &rig, ROUNDS) ? 1 : 0);
 	}
 	test_rig_close(&rig);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
@@ -246,6 +247,7 @@ struct waiter {
 	pthread_t thread;
 	struct test_rig *rig;
 	uint64_t sequence;
+	pid_t tid;	/* 0 until it runs */
 	int result;
 };
 
@@ -254,6 +256,7 @@ static void *waiter_thread(void *opaque)
 	struct waiter *w = opaque;
 	struct fqaccel_wait wait;
 
+	__atomic_store_n(&w->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	w->result = test_wait(w->rig->fd, w->rig->queue, w->sequence, -1, &wait);
 	return NULL;
 }
@@ -264,8 +267,31 @@ static void *submitter_thread(void *opaque)
 	struct fqaccel_run run = test_rig_run(w->rig, 1);
 	struct fqaccel_submit arg;
 
+	__atomic_store_n(&w->tid, syscall(SYS_gettid), __ATOMIC_RELEASE);
 	w->result = test_submit(w->rig->fd, w->rig->queue, 0, &run, 1, &arg);
 	return NULL;
+}
+
+/* Until the thread sleeps in its ioctl. */
+static void wait_until_blocked(struct waiter *w)
+{
+	char path[64], call[16];
+	pid_t tid;
+	int fd, n;
+
+	for (;;) {
+		usleep(5000);
+		tid = __atomic_load_n(&w->tid, __ATOMIC_ACQUIRE);
+		if (!tid)
+			continue;
+		snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+		fd = open(path, O_RDONLY);
+		n = read(fd, call, sizeof(call) - 1);
+		close(fd);
+		call[n > 0 ? n : 0] = 0;
+		if (atoi(call) == SYS_ioctl)
+			return;
+	}
 }
 
 TEST_F(process, closed_queue)
@@ -290,7 +316,8 @@ TEST_F(process, closed_queue)
 					    i == 3 ? submitter_thread : waiter_thread,
 					    &waiters[i]));
 	}
-	usleep(30000);
+	for (i = 0; i < THREADS; i++)
+		wait_until_blocked(&waiters[i]);
 	ASSERT_EQ(0, test_destroy(rig.fd, rig.queue));
 	for (i = 0; i < THREADS; i++) {
 		pthread_join(waiters[i].thread, NULL);
@@ -312,12 +339,12 @@ TEST_F_TIMEOUT(process, fair, 120)
 	int i;
 
 	ASSERT_EQ(0, test_rig_open(&greedy, &self->data, LONG_BATCH));
-	run = test_rig_run(&greedy, LONG_BATCH);
+	run = test_rig_run(&greedy, LONG_BATCH / 4);
 	for (i = 0; i < 200; i++)
 		ASSERT_EQ(0, test_submit(greedy.fd, greedy.queue, 0, &run, 1, &arg));
 	ASSERT_EQ(0, test_rig_open(&rig, &self->data, self->data.pictures));
-	EXPECT_EQ(0, check_rounds(&w, &rig));
-	/* All of ours are done, and the other one's last is far from it. */
+	/* Each waits for what the card has already, two runs of each hardware queue. */
+	EXPECT_EQ(0, check_rounds(&w, &rig, 2));
 	EXPECT_EQ(-ETIME, test_wait(greedy.fd, greedy.queue, 200, 0, &wait));
 	test_rig_close(&rig);
 	test_rig_close(&greedy);
