@@ -7,8 +7,9 @@
 
 number=1
 for program; do
-	echo "# $program" >&2
-	timeout -k 5 120 "$program" >/out/$number 2>/out/$number.err </dev/null
+	start=$(cut -d. -f1 /proc/uptime)
+	timeout -k 5 300 "$program" >/out/$number 2>/out/$number.err </dev/null
 	echo $? >/out/$number.status
+	echo "# ${program##*/}: $(($(cut -d. -f1 /proc/uptime) - start)) s"
 	number=$((number + 1))
 done

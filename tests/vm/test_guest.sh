@@ -17,7 +17,7 @@ if [ $# -eq 0 ]; then
 fi
 
 FQACCEL_OUT=$(mktemp -d)
-export FQACCEL_OUT FQACCEL_MONITOR=1
+export FQACCEL_OUT FQACCEL_MONITOR=1 FQACCEL_VM_TIMEOUT=1200
 trap 'rm -rf "$FQACCEL_OUT"' EXIT
 
 scripts/vm-run.sh "tests/vm/guest-all.sh $*" >"$FQACCEL_OUT/stdout" 2>"$FQACCEL_OUT/stderr"
@@ -58,6 +58,8 @@ results()
 	}' counter="$FQACCEL_OUT/counter" "$3"
 }
 
+# How long each took.
+grep '^# ' "$FQACCEL_OUT/stdout" >&2
 count=0
 number=1
 for program; do
