@@ -279,6 +279,15 @@ static int dev_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_
 	return 0;
 }
 
+static int dev_queue_run(struct fqaccel_queue *queue, const struct fqaccel_run_item *item,
+			 struct fqaccel_run_result *result)
+{
+	uint64_t sequence;
+	int ret = dev_queue_submit(queue, item, 1, &sequence);
+
+	return ret < 0 ? ret : dev_queue_wait(queue, sequence, -1, result);
+}
+
 static const struct fqaccel_backend dev_backend = {
 	.card_info = dev_card_info,
 	.card_close = dev_card_close,
@@ -290,6 +299,7 @@ static const struct fqaccel_backend dev_backend = {
 	.queue_close = dev_queue_close,
 	.queue_submit = dev_queue_submit,
 	.queue_wait = dev_queue_wait,
+	.queue_run = dev_queue_run,
 };
 
 static int dev_fail_open(const char *path, int err)

@@ -14,7 +14,7 @@ static int soft_card_info(struct fqaccel_card *card, struct fqaccel_card_info *o
 {
 	struct soft_card *s = card->soft;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	out->hw_version = (uint32_t)card_mmio_read(s->card, FQA_REG_VERSION, 4);
 	out->firmware = (uint32_t)card_mmio_read(s->card, FQA_REG_FIRMWARE, 4);
 	out->format = (uint32_t)card_mmio_read(s->card, FQA_REG_FORMAT, 4);
@@ -23,7 +23,7 @@ static int soft_card_info(struct fqaccel_card *card, struct fqaccel_card_info *o
 	out->hw_queues = s->io_queues;
 	out->memory_size = s->memory_size;
 	out->memory_free = card_mmio_read(s->card, FQA_REG_MEM_FREE, 8);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	return 0;
 }
 
@@ -40,9 +40,9 @@ static void soft_card_close(struct fqaccel_card *card)
 {
 	struct soft_card *s = card->soft;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	soft_rings_disable(s);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	/* The workers take what is left of the work back before they stop. */
 	soft_workers_stop(s);
 	card_destroy(s->card);
@@ -121,7 +121,7 @@ static int soft_model_load(struct fqaccel_model *model)
 	if (!m)
 		return fqaccel_fail_memory();
 	memset(m, 0, sizeof(*m));
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	ret = slot_take(s, &model->handle);
 	if (ret)
 		goto unlock;
@@ -131,7 +131,7 @@ static int soft_model_load(struct fqaccel_model *model)
 	if (ret || code)
 		s->slot_used[model->handle] = false;
 unlock:
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	if (ret == -ENODEV)
 		fqaccel_fail(ret, "the soft card stopped; close it and open it anew");
 	else if (ret == -ENOMEM)
@@ -155,12 +155,12 @@ static void soft_model_close(struct fqaccel_model *model)
 	struct soft_card *s = model->card->soft;
 	struct fqa_hw_completion done;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	while (model->busy)
 		soft_sleep(s, &s->changed, NULL);
 	if (!soft_admin(s, &cmd, &done) && !FQA_STATUS_CODE(le16toh(done.status)))
 		s->slot_used[model->handle] = false;
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 }
 
 static int soft_buffer_create(struct fqaccel_buffer *buf)
@@ -174,9 +174,9 @@ static int soft_buffer_create(struct fqaccel_buffer *buf)
 			 -1, 0);
 	if (buf->data == MAP_FAILED)
 		return fqaccel_fail(-ENOMEM, "no memory for a buffer of %zu bytes", buf->len);
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	ret = soft_region_add(&s->regions, buf->data, buf->len, buf->directions);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	if (ret) {
 		munmap(buf->data, buf->mapped);
 		return fqaccel_fail_memory();
@@ -188,11 +188,11 @@ static void soft_buffer_close(struct fqaccel_buffer *buf)
 {
 	struct soft_card *s = buf->card->soft;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	while (buf->busy)
 		soft_sleep(s, &s->changed, NULL);
 	soft_region_remove(&s->regions, buf->data);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	munmap(buf->data, buf->mapped);
 }
 
@@ -207,6 +207,7 @@ static const struct fqaccel_backend soft_backend = {
 	.queue_close = soft_queue_close,
 	.queue_submit = soft_queue_submit,
 	.queue_wait = soft_queue_wait,
+	.queue_run = soft_queue_run,
 };
 
 /* What a driver reads before it enables a card. */
@@ -251,9 +252,9 @@ int fqaccel_soft_open(struct fqaccel_card *card)
 	ret = soft_workers_start(s);
 	if (ret)
 		goto destroy_card;
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	ret = soft_rings_enable(s);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	if (ret) {
 		soft_fail_open(ret);
 		goto stop_workers;

@@ -2,9 +2,9 @@
 /*
  * fqaccel_infer(): a run through buffers of the library's own.
  *
- * Each call takes a pair of buffers from its model, and the queue of the card that has the
- * fewest callers; so threads do not wait for each other as long as there are queues, of
- * which the library makes as many as the card has.
+ * Each call takes a pair of buffers from its model and a queue from its card, for itself
+ * alone: so threads do not wait for each other, and no other's runs push a result
+ * out. Both are made as they are needed and kept for the next call.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -12,14 +12,14 @@
 
 #include "private.h"
 
-#define INFER_MAX_QUEUES	16u
+#define INFER_MAX_QUEUES	32u		/* of a card; more callers wait for one */
 #define INFER_CHUNK_BYTES	(16u << 20)	/* a large batch goes in pieces of this size */
 #define INFER_MAX_SPARE		16		/* pairs of buffers that a model keeps */
 
 struct fqaccel_infer_pool {
-	struct fqaccel_queue *queue[INFER_MAX_QUEUES];
-	unsigned int users[INFER_MAX_QUEUES];
-	uint32_t count;
+	pthread_cond_t free;				/* a queue was given back */
+	struct fqaccel_queue *idle[INFER_MAX_QUEUES];
+	uint32_t idle_count, count;			/* of them, and of all that there are */
 };
 
 struct fqaccel_infer_buffers {
@@ -34,8 +34,9 @@ void fqaccel_infer_pool_free(struct fqaccel_infer_pool *pool)
 
 	if (!pool)
 		return;
-	for (i = 0; i < pool->count; i++)
-		fqaccel_queue_close(pool->queue[i]);
+	for (i = 0; i < pool->idle_count; i++)
+		fqaccel_queue_close(pool->idle[i]);
+	pthread_cond_destroy(&pool->free);
 	free(pool);
 }
 
@@ -56,61 +57,50 @@ void fqaccel_infer_buffers_free(struct fqaccel_infer_buffers *list)
 	}
 }
 
-/* With card->lock held. The pool's first queue must be; the others are as good as they can. */
-static int pool_fill(struct fqaccel_card *card)
+/* With card->lock held. */
+static struct fqaccel_infer_pool *pool_get(struct fqaccel_card *card)
 {
-	struct fqaccel_infer_pool *pool;
-	struct fqaccel_card_info info;
-	uint32_t want;
-	int ret;
-
-	memset(&info, 0, sizeof(info));
-	ret = card->backend->card_info(card, &info);
-	if (ret)
-		return ret;
-	want = info.hw_queues < INFER_MAX_QUEUES ? info.hw_queues : INFER_MAX_QUEUES;
-	pool = calloc(1, sizeof(*pool));
-	if (!pool)
-		return fqaccel_fail_memory();
-	do {
-		ret = fqaccel_queue_create(card, 0, &pool->queue[pool->count]);
-		if (!ret)
-			pool->count++;
-	} while (!ret && pool->count < want);
-	if (!pool->count) {
-		free(pool);
-		return ret;
+	if (!card->pool) {
+		card->pool = calloc(1, sizeof(*card->pool));
+		if (card->pool)
+			pthread_cond_init(&card->pool->free, NULL);
 	}
-	card->pool = pool;
-	return 0;
+	return card->pool;
 }
 
-static int queue_take(struct fqaccel_card *card, uint32_t *index, struct fqaccel_queue **queue)
+static int queue_take(struct fqaccel_card *card, struct fqaccel_queue **queue)
 {
 	struct fqaccel_infer_pool *pool;
-	uint32_t i, best = 0;
 	int ret = 0;
 
 	pthread_mutex_lock(&card->lock);
-	if (!card->pool)
-		ret = pool_fill(card);
-	pool = card->pool;
-	if (!ret) {
-		for (i = 1; i < pool->count; i++)
-			if (pool->users[i] < pool->users[best])
-				best = i;
-		pool->users[best]++;
-		*index = best;
-		*queue = pool->queue[best];
+	pool = pool_get(card);
+	if (!pool)
+		ret = fqaccel_fail_memory();
+	while (!ret && !pool->idle_count) {
+		if (pool->count < INFER_MAX_QUEUES) {
+			ret = fqaccel_queue_create(card, 1, &pool->idle[0]);
+			pool->count += !ret;
+			pool->idle_count += !ret;
+			/* A driver may allow fewer: then this call shares those that there are. */
+			if (!ret || ret != -ENOSPC || !pool->count)
+				continue;
+			fqaccel_error_clear();
+			ret = 0;
+		}
+		pthread_cond_wait(&pool->free, &card->lock);
 	}
+	if (!ret)
+		*queue = pool->idle[--pool->idle_count];
 	pthread_mutex_unlock(&card->lock);
 	return ret;
 }
 
-static void queue_give(struct fqaccel_card *card, uint32_t index)
+static void queue_give(struct fqaccel_card *card, struct fqaccel_queue *queue)
 {
 	pthread_mutex_lock(&card->lock);
-	card->pool->users[index]--;
+	card->pool->idle[card->pool->idle_count++] = queue;
+	pthread_cond_signal(&card->pool->free);
 	pthread_mutex_unlock(&card->lock);
 }
 
@@ -192,27 +182,33 @@ static int infer_chunk(struct fqaccel_model *model, struct fqaccel_queue *queue,
 		       struct fqaccel_infer_buffers *b, const void *input, void *output,
 		       uint32_t batch)
 {
-	struct fqaccel_run_desc run = {
-		.model = model, .input = b->in, .output = b->out, .batch = batch,
+	const struct fqaccel_run_item item = {
+		.model = model,
+		.input = b->in,
+		.output = b->out,
+		.input_length = model->facts.input_bytes * batch,
+		.output_length = model->facts.output_bytes * batch,
+		.layer_count = model->facts.layers,
+		.batch = batch,
 	};
-	uint64_t sequence;
+	struct fqaccel_run_result result;
 	int ret;
 
-	memcpy(b->in->data, input, model->facts.input_bytes * batch);
-	ret = fqaccel_queue_submit(queue, &run, 1, &sequence);
-	if (ret < 0)
+	memcpy(b->in->data, input, item.input_length);
+	ret = model->card->backend->queue_run(queue, &item, &result);
+	if (ret)
 		return ret;
-	ret = fqaccel_queue_wait(queue, sequence, -1, NULL);
-	if (!ret)
-		memcpy(output, b->out->data, model->facts.output_bytes * batch);
-	return ret;
+	if (result.status)
+		return fqaccel_fail_run(&result);
+	memcpy(output, b->out->data, item.output_length);
+	return 0;
 }
 
 int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, uint32_t batch)
 {
 	struct fqaccel_infer_buffers *b = NULL;
 	struct fqaccel_queue *queue = NULL;
-	uint32_t chunk, n, index = 0;
+	uint32_t chunk, n;
 	const char *in = input;
 	char *out = output;
 	int ret;
@@ -225,7 +221,7 @@ int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, 
 	ret = buffers_take(model, chunk, &b);
 	if (ret)
 		return ret;
-	ret = queue_take(model->card, &index, &queue);
+	ret = queue_take(model->card, &queue);
 	if (ret)
 		goto give_buffers;
 	for (; batch && !ret; batch -= n) {
@@ -234,7 +230,7 @@ int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, 
 		in += model->facts.input_bytes * n;
 		out += model->facts.output_bytes * n;
 	}
-	queue_give(model->card, index);
+	queue_give(model->card, queue);
 give_buffers:
 	/* After a failed wait a run may still use them: closing waits for it, keeping would not. */
 	if (ret)

@@ -101,6 +101,9 @@ struct fqaccel_backend {
 	/* 0: finished, *result is filled; else *result is not. */
 	int (*queue_wait)(struct fqaccel_queue *queue, uint64_t sequence, int64_t timeout_ms,
 			  struct fqaccel_run_result *result);
+	/* Submits one run and waits for it, on a queue that nobody else uses meanwhile. */
+	int (*queue_run)(struct fqaccel_queue *queue, const struct fqaccel_run_item *item,
+			 struct fqaccel_run_result *result);
 };
 
 /* --- error.c --- */
@@ -155,6 +158,11 @@ int fqaccel_find_pci(const char *folder, char *address, size_t address_len, char
 
 void fqaccel_card_ref(struct fqaccel_card *card);
 void fqaccel_card_unref(struct fqaccel_card *card);
+
+/* --- queue.c --- */
+
+/** fqaccel_fail_run() - the text for a run that failed; returns its status. */
+int fqaccel_fail_run(const struct fqaccel_run_result *result);
 
 /* --- infer.c --- */
 

@@ -191,8 +191,7 @@ int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_d
 	return done ? (int)done : ret;
 }
 
-/* Puts a run's result in words, for a caller that takes no struct. */
-static int fail_result(const struct fqaccel_run_result *r)
+int fqaccel_fail_run(const struct fqaccel_run_result *r)
 {
 	char where[48] = "";
 
@@ -218,6 +217,6 @@ int fqaccel_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t t
 	if (result)
 		*result = own;
 	if (own.status)
-		fail_result(&own);
+		fqaccel_fail_run(&own);
 	return result ? 0 : own.status;
 }

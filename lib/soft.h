@@ -8,8 +8,9 @@
  * struct soft_card, but for those that say otherwise. Only card_work_run() runs without it.
  *
  * Nobody steps the card from inside a callback: kick() sets a flag, and whoever made the card
- * kick calls soft_pump() before it sleeps or unlocks. So a run that is waited for
- * costs two switches of threads: to a worker, and back.
+ * kick calls soft_pump(). Who unlocks or sleeps wakes workers for what is left to do. A thread
+ * that waits for its own run anyway does a worker's work itself, if there are not as many at it as there
+ * are workers: so fqaccel_infer() costs no switch of threads.
  */
 #ifndef LIB_SOFT_H
 #define LIB_SOFT_H
@@ -98,7 +99,9 @@ struct soft_card {
 	pthread_cond_t changed;		/* an admin command finished, an object became idle */
 	/* Workers */
 	pthread_t workers[SOFT_MAX_WORKERS];
-	unsigned int worker_count, idle;
+	unsigned int worker_count;
+	unsigned int idle;		/* workers that sleep and were not woken */
+	unsigned int running;		/* work items being worked on, at most worker_count */
 	bool stopping;
 	pthread_cond_t work_ready;
 	/*
@@ -126,6 +129,13 @@ extern const struct card_host soft_host;
 int soft_workers_start(struct soft_card *s);
 /** soft_workers_stop() - without the lock; work in progress is finished. */
 void soft_workers_stop(struct soft_card *s);
+
+/** soft_lock() / soft_unlock() - the card's lock; unlocking leaves nothing undone without a worker. */
+void soft_lock(struct soft_card *s);
+void soft_unlock(struct soft_card *s);
+
+/** soft_work_once() - do one work item, without the lock meanwhile; false if there is none to do. */
+bool soft_work_once(struct soft_card *s);
 
 /** soft_pump() - let the card work until it wants nothing more, or @steps are over. */
 void soft_pump(struct soft_card *s, unsigned int steps);
@@ -166,5 +176,7 @@ int soft_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_item
 		      uint32_t count, uint64_t *sequence);
 int soft_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t timeout_ms,
 		    struct fqaccel_run_result *result);
+int soft_queue_run(struct fqaccel_queue *queue, const struct fqaccel_run_item *item,
+		   struct fqaccel_run_result *result);
 
 #endif

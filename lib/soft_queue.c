@@ -80,12 +80,12 @@ int soft_queue_create(struct fqaccel_queue *queue)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&q->changed, &attr);
 	pthread_condattr_destroy(&attr);
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	for (i = 1; i < s->io_queues; i++)
 		if (s->io[i].queue_count < ring->queue_count)
 			ring = &s->io[i];
 	queue_link(ring, q);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	queue->soft = q;
 	return 0;
 }
@@ -98,13 +98,13 @@ void soft_queue_close(struct fqaccel_queue *queue)
 	struct soft_card *s = queue->card->soft;
 	struct soft_queue *q = queue->soft;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	while (q->started < q->accepted)
 		soft_queue_finish(s, q, ++q->started, &dropped);
 	while (q->completed < q->accepted)
 		soft_sleep(s, &q->changed, NULL);
 	queue_unlink(q);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	pthread_cond_destroy(&q->changed);
 	free(q->runs);
 	free(q);
@@ -121,28 +121,66 @@ static void queue_accept(struct soft_queue *q, const struct fqaccel_run_item *it
 	item->model->busy++;
 }
 
+static int fail_dead(void)
+{
+	return fqaccel_fail(-ENODEV, "the soft card stopped; close it and open it anew");
+}
+
+static void wait_for_room(struct soft_card *s, struct soft_queue *q)
+{
+	if (q->accepted - q->completed < q->depth)
+		return;
+	soft_ring_start(s, q->ring);
+	while (q->accepted - q->completed >= q->depth)
+		soft_sleep(s, &q->changed, NULL);
+}
+
 int soft_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_item *items,
 		      uint32_t count, uint64_t *sequence)
 {
 	struct soft_card *s = queue->card->soft;
 	struct soft_queue *q = queue->soft;
 	uint32_t i;
-	int ret;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	for (i = 0; i < count && !s->dead; i++) {
-		if (q->accepted - q->completed >= q->depth) {
-			soft_ring_start(s, q->ring);
-			while (q->accepted - q->completed >= q->depth)
-				soft_sleep(s, &q->changed, NULL);
-		}
+		wait_for_room(s, q);
 		queue_accept(q, &items[i]);
 	}
 	*sequence = q->accepted;
 	soft_ring_start(s, q->ring);
 	soft_pump(s, 256);
-	ret = i ? (int)i : fqaccel_fail(-ENODEV, "the soft card stopped; close it and open it anew");
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
+	return i ? (int)i : fail_dead();
+}
+
+int soft_queue_run(struct fqaccel_queue *queue, const struct fqaccel_run_item *item,
+		   struct fqaccel_run_result *result)
+{
+	struct soft_card *s = queue->card->soft;
+	struct soft_queue *q = queue->soft;
+	uint64_t sequence;
+	bool quiet;
+	int ret = 0;
+
+	soft_lock(s);
+	if (s->dead) {
+		ret = fail_dead();
+		goto unlock;
+	}
+	queue_accept(q, item);
+	sequence = q->accepted;
+	quiet = !s->work_count && !s->kicked;
+	soft_ring_start(s, q->ring);
+	soft_pump(s, 256);
+	/* What turned up is this run's: doing it here is what waiting for it would take anyway. */
+	if (quiet && s->work_count == 1)
+		soft_work_once(s);
+	while (!queue_run(q, sequence)->done)
+		soft_sleep(s, &q->changed, NULL);
+	*result = queue_run(q, sequence)->result;
+unlock:
+	soft_unlock(s);
 	return ret;
 }
 
@@ -170,7 +208,7 @@ int soft_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t time
 
 	if (timeout_ms > 0)
 		deadline_set(&deadline, timeout_ms);
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	if (sequence > q->accepted) {
 		ret = fqaccel_fail(-EINVAL, "run %llu was never submitted to this queue",
 				   (unsigned long long)sequence);
@@ -195,6 +233,6 @@ int soft_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t time
 				   (unsigned long long)sequence);
 	}
 unlock:
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	return ret;
 }

@@ -50,8 +50,6 @@ static void host_work_start(void *opaque, struct card_work *work)
 	struct soft_card *s = opaque;
 
 	s->work[(s->work_head + s->work_count++) % room] = work;
-	if (s->idle)
-		pthread_cond_signal(&s->work_ready);
 }
 
 static uint64_t host_clock_ns(void *opaque)
@@ -87,9 +85,29 @@ void soft_pump(struct soft_card *s, unsigned int steps)
 		s->kicked = card_step(s->card);
 		soft_irqs_serve(s);
 	}
-	/* The caller goes its way: a worker that has nothing to do goes on here. */
-	if (s->kicked && s->idle)
+}
+
+/* Work that nobody does yet needs a worker; so does a card that wants to be stepped. */
+static void wake_workers(struct soft_card *s)
+{
+	size_t n = s->work_count + s->kicked;
+
+	for (; n && s->idle; n--) {
+		/* Counted down here: the thread that wakes may not run for a while. */
+		s->idle--;
 		pthread_cond_signal(&s->work_ready);
+	}
+}
+
+void soft_lock(struct soft_card *s)
+{
+	pthread_mutex_lock(&s->lock);
+}
+
+void soft_unlock(struct soft_card *s)
+{
+	wake_workers(s);
+	pthread_mutex_unlock(&s->lock);
 }
 
 int soft_sleep(struct soft_card *s, pthread_cond_t *cond, const struct timespec *deadline)
@@ -100,6 +118,7 @@ int soft_sleep(struct soft_card *s, pthread_cond_t *cond, const struct timespec 
 		soft_pump(s, 64);
 		return 0;
 	}
+	wake_workers(s);
 	if (!deadline) {
 		pthread_cond_wait(cond, &s->lock);
 		return 0;
@@ -108,41 +127,45 @@ int soft_sleep(struct soft_card *s, pthread_cond_t *cond, const struct timespec 
 	return ret == ETIMEDOUT ? -ETIME : 0;
 }
 
-static struct card_work *work_take(struct soft_card *s)
+bool soft_work_once(struct soft_card *s)
 {
 	const size_t room = sizeof(s->work) / sizeof(s->work[0]);
 	struct card_work *work = s->work[s->work_head];
 
+	if (!s->work_count || s->running == s->worker_count)
+		return false;
 	s->work_head = (s->work_head + 1) % room;
 	s->work_count--;
-	return work;
+	s->running++;
+	soft_unlock(s);
+	card_work_run(work);
+	soft_lock(s);
+	s->running--;
+	card_work_end(s->card, work);
+	soft_pump(s, 256);
+	return true;
 }
 
 static void *worker_main(void *opaque)
 {
 	struct soft_card *s = opaque;
-	struct card_work *work;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	for (;;) {
-		if (s->work_count) {
-			work = work_take(s);
-			pthread_mutex_unlock(&s->lock);
-			card_work_run(work);
-			pthread_mutex_lock(&s->lock);
-			card_work_end(s->card, work);
+		if (soft_work_once(s))
+			continue;
+		if (s->kicked) {
 			soft_pump(s, 256);
-		} else if (s->kicked) {
-			soft_pump(s, 256);
-		} else if (s->stopping) {
+		} else if (s->stopping && !s->work_count) {
+			/* Others may sleep because all the work was taken. */
+			pthread_cond_broadcast(&s->work_ready);
 			break;
 		} else {
 			s->idle++;
 			pthread_cond_wait(&s->work_ready, &s->lock);
-			s->idle--;
 		}
 	}
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	return NULL;
 }
 
@@ -187,10 +210,10 @@ void soft_workers_stop(struct soft_card *s)
 {
 	unsigned int i;
 
-	pthread_mutex_lock(&s->lock);
+	soft_lock(s);
 	s->stopping = true;
 	pthread_cond_broadcast(&s->work_ready);
-	pthread_mutex_unlock(&s->lock);
+	soft_unlock(s);
 	for (i = 0; i < s->worker_count; i++)
 		pthread_join(s->workers[i], NULL);
 	s->worker_count = 0;
