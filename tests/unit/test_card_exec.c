@@ -448,6 +448,72 @@ static void test_plan(void)
 	is_int(bad, 0, "arena plans");
 }
 
+static long double at_least(long double a, long double b)
+{
+	return a > b ? a : b;
+}
+
+/* CARD.md section 8 once more, from the image. */
+static long double expect_cycles(const struct subject *s, uint32_t index, uint32_t lanes)
+{
+	const struct fqz_layer *l = &s->img->layers[index];
+	const struct fqz_tensor *out = &s->img->tensors[l->output];
+	long double compute = fqz_tensor_elements(out), memory = fqz_tensor_bytes(out), decode = 0;
+	size_t i, count = (size_t)l->outputs * l->inputs_per_output;
+
+	for (i = 0; i < l->input_count; i++)
+		memory += fqz_tensor_bytes(&s->img->tensors[l->inputs[i]]);
+	if (l->kind == FQZ_MAXPOOL || l->kind == FQZ_AVGPOOL)
+		compute *= l->kernel_h * l->kernel_w;
+	if (l->kind == FQZ_SUMPOOL)
+		compute = fqz_tensor_elements(&s->img->tensors[l->inputs[0]]);
+	if (l->kind == FQZ_CONV || l->kind == FQZ_FC) {
+		uint8_t *symbols = malloc(count);
+
+		if (!symbols || fqz_layer_decode(s->img, index, symbols, count, NULL))
+			bail("fqz_layer_decode");
+		for (compute = 0, i = 0; i < count; i++)
+			compute += symbols[i] ? (long double)out->h * out->w : 0;
+		free(symbols);
+		decode = (long double)count / 64;
+		memory += l->stream_size;
+	}
+	return 32 + ceill(at_least(at_least(compute / lanes, decode), memory / 64));
+}
+
+static void test_cycles(void)
+{
+	struct netgen_options opt = { .channels = 40, .size = 12, .layers = 20 };
+	unsigned int i, bad = 0;
+	uint32_t k;
+
+	for (i = 0; i < 18; i++) {
+		static const uint32_t lanes[] = { 1, 7, 1024 };
+		struct card_tick tick;
+		struct fqz_error err;
+		struct card_model *m;
+		struct subject s;
+		uint64_t sum = 0;
+
+		opt.seed = 60 + i;
+		opt.kind = i % 9;
+		if (!subject_init(&s, &opt))
+			return;
+		tick_init(&tick);
+		if (card_model_build(s.image, s.len, execs[0], lanes[i % 3], UINT64_MAX, &tick, &m,
+				     &err))
+			bail("card_model_build: %s", err.what);
+		for (k = 0; k < m->layer_count; k++) {
+			bad += m->layers[k].cycles != expect_cycles(&s, k, lanes[i % 3]);
+			sum += m->layers[k].cycles;
+		}
+		bad += sum != card_model_cycles(m, 0, m->layer_count);
+		card_model_free(m);
+		subject_exit(&s);
+	}
+	is_int(bad, 0, "the cycle model");
+}
+
 static void test_cancel(void)
 {
 	struct netgen_options opt = { .seed = 3, .layers = 8, .channels = 64, .size = 64,
@@ -489,6 +555,7 @@ int main(void)
 	ok(extras >= 100 && wides >= 100, "%u remainders, %u wide channels", extras, wides);
 	test_ranges();
 	test_plan();
+	test_cycles();
 	test_cancel();
 	return tap_done();
 }

@@ -123,7 +123,9 @@ static void test_fields(void)
 	cmd.load.length = htole64(UINT64_C(1) << 32);
 	refuse(&b, &cmd, FQA_SC_BAD_FIELD, 24, "too long");
 	cmd.load.length = htole64(t.len + 1);
-	refuse(&b, &cmd, FQA_SC_BAD_LENGTH, 0, "a length that is not the list's");
+	refuse(&b, &cmd, FQA_SC_BAD_LENGTH, 0, "a length above the list's");
+	cmd.load.length = htole64(t.len - 1);
+	refuse(&b, &cmd, FQA_SC_BAD_LENGTH, 0, "a length below the list's");
 	cmd = good;
 	cmd.load.info = htole64(HOST_BASE + 4);
 	refuse(&b, &cmd, FQA_SC_BAD_FIELD, 32, "Info misaligned");
@@ -254,6 +256,30 @@ static void test_change(void)
 	host_exit(&b.h);
 }
 
+/* A bit flipped on purpose waits until no worker checks an image: that may not change. */
+static void test_flip(void)
+{
+	struct netgen_options opt = { .seed = 18, .layers = 3, .channels = 9, .size = 9 };
+	struct fqa_hw_completion c;
+	struct fqa_hw_command cmd;
+	struct bench b;
+	struct model t;
+
+	bench_init(&b, 4 << 20);
+	model_init(&t, &opt, 1);
+	cmd = load_command(&b, &t, 4096);
+	b.h.hold = true;
+	host_submit(&b.h, &b.admin, &cmd);
+	host_pump(&b.h);
+	is_int(card_work_pending(b.h.card), 1, "a LOAD is at its worker");
+	is_int(card_fault_set(b.h.card, CARD_FAULT_FLIP_BIT, 8 * 100), 0, "a bit is to flip");
+	b.h.hold = false;
+	ok(host_wait(&b.h, &b.admin, &c) && !FQA_STATUS_CODE(le16toh(c.status)),
+	   "it does so after the check");
+	model_exit(&t);
+	host_exit(&b.h);
+}
+
 static void test_limit(void)
 {
 	struct netgen_options opt = { .seed = 17, .layers = 3, .channels = 9, .size = 9,
@@ -279,6 +305,7 @@ int main(void)
 	test_damage();
 	test_memory();
 	test_change();
+	test_flip();
 	test_limit();
 	return tap_done();
 }

@@ -433,7 +433,7 @@ static void test_load_waits(void)
 	b.h.hold = true;
 	cmd = whole(&b, 1, 1, &out[0]);
 	host_submit(&b.h, &b.q[0], &cmd);
-	cmd = whole(&b, 2, 1, &out[1]);
+	cmd = whole(&b, 2, 4, &out[1]);	/* still at it when the LOAD is decoded */
 	host_submit(&b.h, &b.q[1], &cmd);
 	host_pump(&b.h);
 	is_int(card_work_pending(b.h.card), 2, "two runs, one of them with an extra arena");
@@ -448,7 +448,60 @@ static void test_load_waits(void)
 	ok(host_wait(&b.h, &b.admin, &load) && !FQA_STATUS_CODE(le16toh(load.status)),
 	   "a LOAD waits for the extra arena");
 	ok(host_take(&b.h, &b.q[0], &c) && host_take(&b.h, &b.q[1], &c), "the runs complete");
-	ok(right(&b, out[0], 1) && right(&b, out[1], 1), "both right");
+	ok(right(&b, out[0], 1) && right(&b, out[1], 4), "both right");
+	bench_exit(&b);
+}
+
+static struct {
+	uint64_t from, to;
+	unsigned int posts, at;		/* completions so far; when the first came to the ring */
+} watched;
+
+static void watch(struct host *h, uint64_t addr, size_t len, bool write)
+{
+	(void)h;
+	if (!write || len != 8)
+		return;
+	watched.posts++;
+	if (addr >= watched.from && addr < watched.to && !watched.at)
+		watched.at = watched.posts;
+}
+
+/* A LOAD that waits for memory gets it before a RUN that wants one more arena. */
+static void test_load_first(void)
+{
+	struct fqa_hw_completion c;
+	struct fqa_hw_command cmd;
+	uint64_t out, at;
+	struct bench b;
+	unsigned int i;
+
+	large_init(&b, 2);
+	b.h.hold = true;
+	for (i = 0; i < 3; i++) {
+		static const uint32_t batches[] = { 4, 2, 1 };
+
+		cmd = whole(&b, 1, batches[i], &out);
+		host_submit(&b.h, &b.q[i], &cmd);
+	}
+	host_pump(&b.h);
+	is_int(card_work_pending(b.h.card), 2, "two runs compute, a third waits");
+	at = host_alloc(&b.h, b.t.len, 1);
+	memcpy(host_at(&b.h, at), b.t.image, b.t.len);
+	cmd = (struct fqa_hw_command){ .opcode = FQA_OP_LOAD, .slot = htole32(1),
+		.load = { .image = host_list(&b.h, at, b.t.len, 4096),
+			  .length = htole64(b.t.len) } };
+	host_submit(&b.h, &b.admin, &cmd);
+	host_pump(&b.h);
+	memset(&watched, 0, sizeof(watched));
+	watched.from = b.admin.cq;
+	watched.to = b.admin.cq + b.admin.cq_entries * sizeof(c);
+	b.h.on_dma = watch;
+	b.h.hold = false;
+	host_pump(&b.h);
+	b.h.on_dma = NULL;
+	is_int(watched.posts, 4, "all complete");
+	is_int(watched.at, 2, "the LOAD just after the run whose arena it got");
 	bench_exit(&b);
 }
 
@@ -522,6 +575,7 @@ int main(void)
 	test_queues();
 	test_arenas();
 	test_load_waits();
+	test_load_first();
 	test_progress();
 	test_flip();
 	return tap_done();
