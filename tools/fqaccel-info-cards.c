@@ -235,7 +235,7 @@ static void gather(struct pci_dev *dev, bool live, struct card_facts *f)
 	memset(f, 0, sizeof(*f));
 	snprintf(f->address, sizeof(f->address), "%04x:%02x:%02x.%x", (unsigned int)dev->domain,
 		 dev->bus, dev->dev, (unsigned int)dev->func);
-	pci_fill_info(dev, PCI_FILL_BASES | PCI_FILL_SIZES | PCI_FILL_CAPS);
+	pci_fill_info(dev, PCI_FILL_BASES | PCI_FILL_SIZES | PCI_FILL_CAPS | PCI_FILL_DRIVER);
 	f->revision = pci_read_byte(dev, PCI_REVISION_ID);
 	f->bar_size = dev->size[FQA_BAR_REGS];
 	read_link(dev, f);

@@ -88,8 +88,11 @@ int profile_run(struct fqaccel_card *card, struct fqaccel_model *model, const vo
 	if (!ret)
 		ret = fqaccel_queue_create(card, 1, &queue);
 	if (!ret) {
-		memcpy(fqaccel_buffer_data(buf[0]), input, info.input_bytes * batch);
-		ret = run_layers(model, queue, buf, info.layers, batch, layers);
+		/* The first pass touches memory for the first time; the second one is kept. */
+		for (i = 0; !ret && i < 2; i++) {
+			memcpy(fqaccel_buffer_data(buf[0]), input, info.input_bytes * batch);
+			ret = run_layers(model, queue, buf, info.layers, batch, layers);
+		}
 	}
 	fqaccel_queue_close(queue);
 	fqaccel_buffer_close(buf[0]);

@@ -34,7 +34,7 @@ guest:
 # A sub-make, so that packages are there before their headers are looked for.
 .PHONY: vm-ready
 vm-ready:
-	@scripts/deps.sh run vm
+	@scripts/deps.sh run compress vm
 	@+$(MAKE) -s -j$(JOBS) qemu guest $(VM_PROGRAMS)
 
 # Programs that run in the guest, in this order. Other fragments add theirs with +=; what
