@@ -54,7 +54,10 @@
 #include "card/card.h"
 #include "fqaccel_hw.h"
 
-/* QEMU 9.2 took the reset method away, 10.0 the end of property lists, 10.1 made class data const. */
+/*
+ * QEMU 9.2 took the reset method away, 10.0 the end of property lists, 10.1
+ * made class data const.
+ */
 #define FQACCEL_QEMU(major, minor)                              \
     (QEMU_VERSION_MAJOR > (major) ||                            \
      (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 #
 # Sourced by the scripts that download packages without installing them: an apt
 # of our own, with its own lists and its own archives, that reads the machine's

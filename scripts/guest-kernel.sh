@@ -55,7 +55,8 @@ esac
 # linux-image-6.1.0-1-amd64-unsigned is the same kernel without signatures.
 release=${image#linux-image-}
 release=${release%-unsigned}
-version=$(apt_private apt-cache --no-all-versions show "$image" | sed -n 's/^Version: //p' | head -n 1)
+version=$(apt_private apt-cache --no-all-versions show "$image" |
+	sed -n 's/^Version: //p' | head -n 1)
 [ -n "$version" ] || die "the package $image is not offered"
 final=$dir/$release-$(echo "$version" | tr -c 'A-Za-z0-9.\n' _)
 

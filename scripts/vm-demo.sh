@@ -24,8 +24,8 @@ quote()
 }
 
 build/fqaccel-run --card soft --output "$out/soft.raw" "$1" "$2" >"$out/soft.txt"
-scripts/vm-run.sh "fqaccel-run --card /dev/fqaccel0 --output /out/card.raw $(quote "$1") $(quote "$2")" \
-	>"$out/card.txt"
+scripts/vm-run.sh "fqaccel-run --card /dev/fqaccel0 --output /out/card.raw \
+	$(quote "$1") $(quote "$2")" >"$out/card.txt"
 cat "$out/card.txt"
 
 if ! cmp "$out/soft.raw" "$out/card.raw"; then

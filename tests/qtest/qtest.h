@@ -23,7 +23,7 @@ struct qtest *qtest_start(const char *device);
 /** qtest_stop() - end the emulator. Return: 0 if it was alive and ended as it should. */
 int qtest_stop(struct qtest *q);
 
-/** qtest_run() - let an emulator that can't start end. Return: its exit status; @text gets stderr. */
+/** qtest_run() - an emulator that should not start. Return: its exit status; @text: stderr. */
 int qtest_run(const char *device, char *text, size_t len);
 
 uint8_t qtest_readb(struct qtest *q, uint64_t addr);

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=sh
 #
 # Sourced by test scripts: a small emitter of the Test Anything Protocol.
 #

@@ -14,7 +14,7 @@
 #define VICTIMS		4
 #define BATCH		64
 
-/* Submits runs without end, more than it waits for; tells through @fd when they are on their way. */
+/* Submits runs without end and waits for none; tells through @fd when it has begun. */
 static void victim(int fd)
 {
 	struct fqaccel_run_desc run = { .batch = BATCH };
