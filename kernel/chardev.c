@@ -75,12 +75,49 @@ union fqa_ioctl_arg {
 	struct fqaccel_wait wait;
 };
 
+/*
+ * User memory may take for ever to come (userfaultfd), and removal must not wait
+ * for it: it is accessed outside of fqa_card_enter(). Nothing that the
+ * card's removal would not find may be held meanwhile.
+ */
+void fqa_call_pause(struct fqa_call *call)
+	__releases(&call->ctx->card->srcu)
+{
+	fqa_card_exit(call->ctx->card, call->idx);
+}
+
+/* Inside again, even if the card has gone: -ENODEV then. */
+int fqa_call_resume(struct fqa_call *call)
+	__acquires(&call->ctx->card->srcu)
+{
+	call->idx = fqa_card_enter(call->ctx->card);
+	return fqa_card_is_dead(call->ctx->card) ? -ENODEV : 0;
+}
+
+/* copy_struct_from_user(), outside. */
+int fqa_call_copy(struct fqa_call *call, void *to, const void __user *from, u32 size,
+		  u32 user_size)
+	__must_hold(&call->ctx->card->srcu)
+{
+	int ret, gone;
+
+	fqa_call_pause(call);
+	ret = copy_struct_from_user(to, size, from, user_size);
+	gone = fqa_call_resume(call);
+	return ret ?: gone;
+}
+
 /* Write the structure back, as much of it as the caller knows. */
 int fqa_call_respond(struct fqa_call *call)
+	__must_hold(&call->ctx->card->srcu)
 {
-	u32 bytes = min(call->size, call->user_size);
+	unsigned long left;
+	int gone;
 
-	return copy_to_user(call->user, call->arg, bytes) ? -EFAULT : 0;
+	fqa_call_pause(call);
+	left = copy_to_user(call->user, call->arg, min(call->size, call->user_size));
+	gone = fqa_call_resume(call);
+	return left ? -EFAULT : gone;
 }
 
 static long fqa_ioctl_do(struct fqa_context *ctx, const struct fqa_ioctl *ioctl,
@@ -106,23 +143,23 @@ static long fqa_ioctl_do(struct fqa_context *ctx, const struct fqa_ioctl *ioctl,
 		return ret;
 	/* The caller may have changed it in between. */
 	*(u32 *)&arg = call.user_size;
-	return ioctl->fn(&call);
+	ret = fqa_call_resume(&call);
+	if (!ret)
+		ret = ioctl->fn(&call);
+	fqa_call_pause(&call);
+	return ret;
 }
 
 static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 {
 	struct fqa_context *ctx = file->private_data;
 	unsigned int nr = _IOC_NR(cmd);
-	long ret = -ENODEV;
-	int idx;
 
 	if (nr >= ARRAY_SIZE(fqa_ioctls) || fqa_ioctls[nr].cmd != cmd)
 		return -ENOTTY;
-	idx = fqa_card_enter(ctx->card);
-	if (!fqa_card_is_dead(ctx->card))
-		ret = fqa_ioctl_do(ctx, &fqa_ioctls[nr], (void __user *)user);
-	fqa_card_exit(ctx->card, idx);
-	return ret;
+	if (fqa_card_is_dead(ctx->card))
+		return -ENODEV;
+	return fqa_ioctl_do(ctx, &fqa_ioctls[nr], (void __user *)user);
 }
 
 static int fqa_open(struct inode *inode, struct file *file)

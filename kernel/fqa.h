@@ -387,6 +387,7 @@ struct fqa_call {
 	u32 user_size;
 	u32 size;		/* of arg */
 	void *arg;		/* the kernel's copy of the structure */
+	int idx;		/* of fqa_card_enter() */
 };
 
 /* main.c */
@@ -467,7 +468,11 @@ int fqa_reset_start(struct fqa_card *card);
 
 /* chardev.c */
 extern const struct file_operations fqa_fops;
+int fqa_call_copy(struct fqa_call *call, void *to, const void __user *from, u32 size,
+		  u32 user_size);
 int fqa_call_respond(struct fqa_call *call);
+void fqa_call_pause(struct fqa_call *call) __releases(&call->ctx->card->srcu);
+int fqa_call_resume(struct fqa_call *call) __acquires(&call->ctx->card->srcu);
 
 /* context.c */
 struct fqa_context *fqa_context_create(struct fqa_card *card);

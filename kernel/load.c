@@ -151,9 +151,22 @@ static void fqa_load_report(const struct fqa_model *model, struct fqaccel_model_
 	arg->needed = info->image_bytes + info->arena_bytes;
 }
 
-/* Everything up to a model that is on the card and paid for. */
-static int fqa_load_do(struct fqa_model *model, struct fqaccel_model_load *arg)
+static int fqa_load_copy_in(struct fqa_call *call, struct fqa_model *model)
+	__must_hold(&call->ctx->card->srcu)
 {
+	struct fqaccel_model_load *arg = call->arg;
+	int ret, gone;
+
+	fqa_call_pause(call);
+	ret = fqa_model_copy_in(model, u64_to_user_ptr(arg->image));
+	gone = fqa_call_resume(call);
+	return ret ?: gone;
+}
+
+/* Everything up to a model that is on the card and paid for. */
+static int fqa_load_do(struct fqa_call *call, struct fqa_model *model)
+{
+	struct fqaccel_model_load *arg = call->arg;
 	struct fqa_verdict verdict = {};
 	u64 image_bytes = fqa_image_bytes(arg->length);
 	struct fqa_model_info *info = &model->info;
@@ -163,7 +176,7 @@ static int fqa_load_do(struct fqa_model *model, struct fqaccel_model_load *arg)
 	ret = fqa_load_charge(model, arg, image_bytes, image_bytes);
 	if (ret)
 		return ret;
-	ret = fqa_model_copy_in(model, u64_to_user_ptr(arg->image));
+	ret = fqa_load_copy_in(call, model);
 	if (ret)
 		return ret;
 	ret = fqa_model_prepare(model);
@@ -185,15 +198,15 @@ static int fqa_load_do(struct fqa_model *model, struct fqaccel_model_load *arg)
 	return fqa_load_charge(model, arg, total - image_bytes, total);
 }
 
-static int fqa_load_try(struct fqa_context *ctx, struct fqaccel_model_load *arg,
-			struct fqa_model **out)
+static int fqa_load_try(struct fqa_call *call, struct fqa_model **out)
 {
-	struct fqa_model *model = fqa_model_create(ctx, arg->length);
+	struct fqaccel_model_load *arg = call->arg;
+	struct fqa_model *model = fqa_model_create(call->ctx, arg->length);
 	int ret;
 
 	if (!model)
 		return -ENOMEM;
-	ret = fqa_load_do(model, arg);
+	ret = fqa_load_do(call, model);
 	if (ret) {
 		fqa_object_put(&model->obj);
 		return ret;
@@ -206,12 +219,12 @@ static int fqa_load_try(struct fqa_context *ctx, struct fqaccel_model_load *arg,
  * Models are freed in the background: what looks full may have room in a moment,
  * and a program that replaces a model should not have to know.
  */
-static int fqa_load_retry(struct fqa_context *ctx, struct fqaccel_model_load *arg,
-			  struct fqa_model **out)
+static int fqa_load_retry(struct fqa_call *call, struct fqa_model **out)
 {
-	struct fqa_card *card = ctx->card;
+	struct fqaccel_model_load *arg = call->arg;
+	struct fqa_card *card = call->ctx->card;
 	bool freeing = atomic_read(&card->unloading);
-	int ret = fqa_load_try(ctx, arg, out);
+	int ret = fqa_load_try(call, out);
 
 	if (!freeing || (ret != -ENOSPC && ret != -EDQUOT))
 		return ret;
@@ -219,7 +232,7 @@ static int fqa_load_retry(struct fqa_context *ctx, struct fqaccel_model_load *ar
 		return -EINTR;
 	arg->card_status = 0;
 	arg->needed = 0;
-	return fqa_load_try(ctx, arg, out);
+	return fqa_load_try(call, out);
 }
 
 static int fqa_load_check(struct fqa_card *card, struct fqaccel_model_load *arg)
@@ -250,7 +263,7 @@ int fqa_model_load(struct fqa_call *call)
 		arg->needed = fqa_image_bytes(arg->length);
 		ret = -EFBIG;
 	} else {
-		ret = fqa_load_retry(ctx, arg, &model);
+		ret = fqa_load_retry(call, &model);
 	}
 	if (ret)
 		/* The caller learns why from the structure. */

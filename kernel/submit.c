@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* ioctl(FQACCEL_IOC_SUBMIT). */
 #include <linux/overflow.h>
+#include <linux/slab.h>
 #include <linux/uaccess.h>
 
 #include "fqa.h"
@@ -14,29 +15,47 @@ static void fqa_submit_drop(struct list_head *runs)
 	INIT_LIST_HEAD(runs);
 }
 
-/* All runs are checked and made before the first is accepted. */
-static int fqa_submit_prepare(struct fqa_context *ctx, struct fqa_queue *queue,
-			      const struct fqaccel_submit *arg, struct list_head *runs)
+static int fqa_submit_copy(struct fqa_call *call, struct fqaccel_run *users)
 {
-	struct fqaccel_run user;
-	struct fqa_run *run;
+	const struct fqaccel_submit *arg = call->arg;
 	u64 addr = arg->runs;
 	u32 i;
 	int ret;
 
 	for (i = 0; i < arg->count; i++) {
-		ret = copy_struct_from_user(&user, sizeof(user), u64_to_user_ptr(addr),
-					    arg->run_size);
+		ret = fqa_call_copy(call, &users[i], u64_to_user_ptr(addr), sizeof(*users),
+				    arg->run_size);
 		if (ret)
 			return ret;
-		run = fqa_run_prepare(ctx, queue, &user);
-		if (IS_ERR(run))
-			return PTR_ERR(run);
-		list_add_tail(&run->node, runs);
 		if (check_add_overflow(addr, (u64)arg->run_size, &addr))
 			return -EFAULT;
 	}
 	return 0;
+}
+
+/* All runs are checked and made before the first is accepted. */
+static int fqa_submit_prepare(struct fqa_call *call, struct fqa_queue *queue,
+			      struct list_head *runs)
+{
+	const struct fqaccel_submit *arg = call->arg;
+	struct fqaccel_run *users;
+	struct fqa_run *run;
+	int ret;
+	u32 i;
+
+	users = kcalloc(arg->count, sizeof(*users), GFP_KERNEL_ACCOUNT);
+	if (!users)
+		return -ENOMEM;
+	ret = fqa_submit_copy(call, users);
+	for (i = 0; !ret && i < arg->count; i++) {
+		run = fqa_run_prepare(call->ctx, queue, &users[i]);
+		if (IS_ERR(run))
+			ret = PTR_ERR(run);
+		else
+			list_add_tail(&run->node, runs);
+	}
+	kfree(users);
+	return ret;
 }
 
 /* Give one run its sequence number: 1, 0 if there is no room, or an errno. */
@@ -69,25 +88,36 @@ static int fqa_submit_accept(struct fqa_queue *queue, struct list_head *runs, u6
 	return ret;
 }
 
+/* Whether another try to accept a run makes sense. */
+static bool fqa_submit_may_go_on(struct fqa_queue *queue)
+{
+	struct fqa_card *card = queue->obj.ctx->card;
+	bool ret;
+
+	spin_lock(&card->lock);
+	ret = card->state == FQA_STATE_DEAD || queue->closed || fqa_queue_has_room(queue);
+	spin_unlock(&card->lock);
+	return ret;
+}
+
 static int fqa_submit_all(struct fqa_queue *queue, struct fqaccel_submit *arg,
 			  struct list_head *runs)
 {
-	int ret, found;
+	int ret;
 
 	while (!list_empty(runs)) {
-		found = fqa_submit_accept(queue, runs, &arg->sequence);
-		if (!found) {
-			if (arg->flags & FQACCEL_SUBMIT_NONBLOCK)
-				return -EAGAIN;
-			ret = wait_event_interruptible(queue->wait,
-						       (found = fqa_submit_accept(queue, runs,
-							&arg->sequence)));
-			if (ret)
-				return ret;
+		ret = fqa_submit_accept(queue, runs, &arg->sequence);
+		if (ret < 0)
+			return ret;
+		if (ret) {
+			arg->accepted++;
+			continue;
 		}
-		if (found < 0)
-			return found;
-		arg->accepted++;
+		if (arg->flags & FQACCEL_SUBMIT_NONBLOCK)
+			return -EAGAIN;
+		ret = wait_event_interruptible(queue->wait, fqa_submit_may_go_on(queue));
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -122,7 +152,7 @@ int fqa_submit(struct fqa_call *call)
 	queue = container_of(obj, struct fqa_queue, obj);
 	arg->accepted = 0;
 	arg->sequence = 0;
-	ret = fqa_submit_prepare(call->ctx, queue, arg, &runs);
+	ret = fqa_submit_prepare(call, queue, &runs);
 	if (!ret)
 		ret = fqa_submit_all(queue, arg, &runs);
 	fqa_submit_drop(&runs);
