@@ -107,18 +107,19 @@ void card_destroy(struct card *card)
 	free(card);
 }
 
-/* CONTROL.ENABLE was cleared: CARD.md section 3.1. */
+/*
+ * CONTROL.ENABLE was cleared: CARD.md section 3.1. Workers may go on for a moment;
+ * nothing comes of it, and the next start waits for them.
+ */
 void card_controller_stop(struct card *card)
 {
-	bool ready = card->phase == CARD_READY || card->phase == CARD_STOPPING;
-
 	forget_commands(card);
 	unload_all(card);
 	card->enable = false;
 	card->fatal_cause = FQA_FATAL_NONE;
 	card->fatal_interrupt = false;
 	card->stats.resets++;
-	card->phase = ready && card->in_flight ? CARD_STOPPING : CARD_OFF;
+	card->phase = CARD_OFF;
 }
 
 /*
@@ -160,7 +161,6 @@ void card_fatal(struct card *card, uint8_t cause)
 void card_reset(struct card *card)
 {
 	card_controller_stop(card);
-	card->phase = CARD_OFF;
 	card->admin_size = 0;
 	card->admin_sq = 0;
 	card->admin_cq = 0;

@@ -123,7 +123,6 @@ enum card_phase {
 	CARD_OFF,		/* ENABLE is 0 */
 	CARD_STARTING,		/* ENABLE is 1, waiting for old work to stop */
 	CARD_READY,
-	CARD_STOPPING,		/* ENABLE is 0, READY still 1: old work is stopping */
 	CARD_FATAL,
 };
 

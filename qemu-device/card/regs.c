@@ -9,7 +9,6 @@ static uint32_t regs_status(const struct card *card)
 {
 	switch (card->phase) {
 	case CARD_READY:
-	case CARD_STOPPING:
 		return FQA_STATUS_READY;
 	case CARD_FATAL:
 		return FQA_STATUS_FATAL | (uint32_t)card->fatal_cause << 8;

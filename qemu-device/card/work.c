@@ -57,11 +57,7 @@ void card_work_end(struct card *card, struct card_work *work)
 		work->release(card, work);
 	}
 	card_fault_flip(card);
-	if (!card->in_flight) {
-		if (card->phase == CARD_STOPPING)
-			card->phase = CARD_OFF;
-		else if (card->phase == CARD_STARTING)
-			card_controller_start(card);
-	}
+	if (!card->in_flight && card->phase == CARD_STARTING)
+		card_controller_start(card);
 	card_kick(card);
 }

@@ -11,3 +11,6 @@ CARD_TEST_HELPERS := tests/unit/card_host.c tests/unit/card_model.c tests/unit/n
 $(eval $(call unit_test,test_card_load,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
 $(eval $(call unit_test,test_card_run,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
 $(eval $(call unit_test,test_card_abort,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS)))
+
+CARD_WRAP := -Wl,--wrap=malloc -Wl,--wrap=calloc -Wl,--wrap=realloc -Wl,--wrap=aligned_alloc
+$(eval $(call unit_test,test_card_memory,$(CARD_TEST_HELPERS),$(CARD_TEST_SAN_OBJS),$(CARD_WRAP)))

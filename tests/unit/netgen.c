@@ -188,7 +188,7 @@ static uint32_t out_size(uint32_t size, uint32_t pads, uint32_t window, uint32_t
 	return (size + pads - window) / stride + 1;
 }
 
-static void gen_conv(struct gen *g)
+static void gen_conv(struct gen *g, bool last)
 {
 	struct fqz_tensor in = *newest(g);
 	uint32_t groups = 1, c = pick(g, 1, g->opt->channels), kh, kw, dh, dw, pads[4], sh, sw, i;
@@ -217,7 +217,7 @@ static void gen_conv(struct gen *g)
 		pads[0] = pads[2] = 0;
 	sh = chance(g, 60) ? 1 : pick(g, 1, 3);
 	sw = chance(g, 60) ? 1 : pick(g, 1, 3);
-	l = add_layer(g, FQZ_CONV, random_type(g), c,
+	l = add_layer(g, FQZ_CONV, last ? FQZ_S32 : random_type(g), c,
 		      out_size(in.h, pads[0] + pads[2], dh * (kh - 1) + 1, sh),
 		      out_size(in.w, pads[1] + pads[3], dw * (kw - 1) + 1, sw));
 	l->kernel_h = kh;
@@ -370,7 +370,7 @@ static void gen_sumpool(struct gen *g)
 	if (chance(g, 50))
 		gen_fc(g, false);
 	else
-		gen_conv(g);
+		gen_conv(g, false);
 }
 
 static void gen_layer(struct gen *g)
@@ -385,7 +385,7 @@ static void gen_layer(struct gen *g)
 		gen_affine(g);
 		break;
 	case FQZ_CONV:
-		gen_conv(g);
+		gen_conv(g, false);
 		break;
 	case FQZ_FC:
 		gen_fc(g, false);
@@ -472,8 +472,12 @@ int netgen_image(const struct netgen_options *opt, void **data, size_t *len,
 		return -ENOMEM;
 	while (g->img.layer_count < opt->layers && !g->failed)
 		gen_layer(g);
-	if (!g->failed && chance(g, 50))
-		gen_fc(g, true);
+	if (!g->failed && chance(g, 60)) {
+		if (chance(g, 70))
+			gen_fc(g, true);
+		else
+			gen_conv(g, true);
+	}
 	gen_classes(g);
 	ret = g->failed;
 	if (!ret)

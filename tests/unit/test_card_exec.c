@@ -514,26 +514,87 @@ static void test_cycles(void)
 	is_int(bad, 0, "the cycle model");
 }
 
+/* Each layer of each kind and form stops at the first look. */
 static void test_cancel(void)
 {
-	struct netgen_options opt = { .seed = 3, .layers = 8, .channels = 64, .size = 64,
-				      .kind = FQZ_CONV };
+	struct netgen_options opt = { .layers = 30, .channels = 16, .size = 20 };
+	unsigned int e, i, bad = 0;
 	struct card_tick tick;
 	struct subject s;
-	unsigned int e;
+	uint32_t k;
 
-	if (!subject_init(&s, &opt))
-		return;
-	for (e = 0; e < exec_count; e++) {
-		tick_init(&tick);
-		tick.units = CARD_TICK_UNITS;	/* due at once */
-		atomic_store(&tick.cancel, true);
-		ok(card_model_run(s.m[e], 0, s.m[e]->layer_count, s.arena[e], s.scratch[e],
-				  &tick) == -ECANCELED, "%s stops when it is told to",
-		   execs[e]->name);
-		ok(atomic_load(&tick.progress) == 1, "%s at the first look", execs[e]->name);
+	for (i = 0; i < 10; i++) {
+		opt.seed = 90 + i;
+		opt.extreme = i % 2;
+		if (!subject_init(&s, &opt))
+			return;
+		random_input(&s, opt.seed);
+		for (k = 0; k < s.m[0]->layer_count; k++) {
+			for (e = 0; e < exec_count; e++) {
+				tick_init(&tick);
+				tick.units = CARD_TICK_UNITS;	/* due at once */
+				atomic_store(&tick.cancel, true);
+				bad += card_model_run(s.m[e], k, 1, s.arena[e], s.scratch[e],
+						      &tick) != -ECANCELED;
+				bad += atomic_load(&tick.progress) != 1;
+			}
+		}
+		subject_exit(&s);
 	}
-	subject_exit(&s);
+	is_int(bad, 0, "layers stop when they are told to");
+}
+
+/* Pads that make much of little: the padded copy would be a thousand times the tensor. */
+static void test_pads(void)
+{
+	static int16_t scale[8] = { 3, -5, 7, 9, 11, 13, -15, 17 }, bias[8];
+	static uint8_t shift[8] = { 9, 9, 9, 9, 9, 9, 9, 9 }, symbols[8 * 16 * 4];
+	struct fqz_tensor t[2] = {
+		{ .type = FQZ_U8, .c = 16, .h = 1, .w = 1, .scale = 1 },
+		{ .type = FQZ_S8, .c = 8, .h = 256, .w = 256, .scale = 1 },
+	};
+	struct fqz_layer l = {
+		.kind = FQZ_CONV, .input_count = 1, .output = 1, .kernel_h = 2, .kernel_w = 2,
+		.stride_h = 1, .stride_w = 1, .dilation_h = 255, .dilation_w = 255,
+		.pad_top = 255, .pad_left = 255, .pad_bottom = 255, .pad_right = 255, .groups = 1,
+		.act_min = -128, .act_max = 127, .mode = FQZ_SHIFT, .bits = 5,
+		.exponent_count = 8, .coder = FQZ_HUFFMAN, .scale = scale, .bias = bias,
+		.shift = shift, .symbols = symbols,
+	};
+	struct fqz_image img = { .tensors = t, .layers = &l, .tensor_count = 2, .layer_count = 1,
+				 .std = { 1, 1, 1 }, .color = FQZ_NOT_A_PICTURE };
+	struct card_model *m[2];
+	uint8_t *arena[2];
+	struct fqz_error err;
+	unsigned int i;
+	void *data;
+	size_t len;
+
+	for (i = 0; i < sizeof(symbols); i++)
+		symbols[i] = (uint8_t)(i * 7 % 17);
+	if (fqz_image_write(&img, &data, &len, &err))
+		bail("fqz_image_write: %s", err.what);
+	for (i = 0; i < 2; i++) {
+		struct card_tick tick;
+		void *scratch;
+
+		tick_init(&tick);
+		if (card_model_build(data, len, execs[i], 1, UINT64_MAX, &tick, &m[i], &err))
+			bail("card_model_build: %s", err.what);
+		arena[i] = dirty_alloc(m[i]->arena_bytes);
+		scratch = dirty_alloc(m[i]->scratch_bytes);
+		memset(arena[i] + m[i]->tensors[0].offset, 200, 16);
+		card_model_run(m[i], 0, 1, arena[i], scratch, &tick);
+		free(scratch);
+	}
+	ok(m[1]->scratch_bytes < (1u << 20), "hostile pads take %zu bytes", m[1]->scratch_bytes);
+	ok_mem(arena[1] + m[1]->tensors[1].offset, arena[0] + m[0]->tensors[1].offset,
+	       m[0]->tensors[1].bytes, "and are computed rightly");
+	for (i = 0; i < 2; i++) {
+		card_model_free(m[i]);
+		free(arena[i]);
+	}
+	free(data);
 }
 
 int main(void)
@@ -557,5 +618,6 @@ int main(void)
 	test_plan();
 	test_cycles();
 	test_cancel();
+	test_pads();
 	return tap_done();
 }
