@@ -10,7 +10,7 @@
  * remainder modulo the stride, so each weight meets a contiguous row of it.
  *
  * A channel's weights go into one int16 row where its sum provably fits 32 bits; weights
- * beyond int16 leave a remainder in a list. Else into two rows, w = low + 256 * high;
+ * beyond int16 leave remainders in a list. Else into two rows, w = low + 256 * high;
  * and where that may overflow as well, the channel is summed plainly in 64 bits.
  */
 #ifndef CARD_CONV_H
@@ -20,12 +20,6 @@
 
 enum conv_form { CONV_ROWS, CONV_COLUMNS, CONV_DIRECT };
 enum conv_part { CONV_SINGLE, CONV_LOW, CONV_HIGH };
-
-/* A remainder: @weight times input k of the sum. */
-struct conv_extra {
-	uint32_t k;
-	int32_t weight;
-};
 
 /* A row of int16 weights. Low and high rows of a channel follow each other. */
 struct conv_row {
@@ -50,7 +44,7 @@ struct conv {
 	uint32_t row_count, extra_count, wide_count, tile_count;
 	struct conv_group *groups;
 	struct conv_row *row;
-	struct conv_extra *extra;
+	struct gemm_term *extra;
 	int32_t *row_weights;		/* rows: pairs of int16 for each row; direct: plain */
 	int16_t *tile_weights;		/* columns: tiles, see multiply() */
 	uint32_t *wide_channels;

@@ -47,6 +47,21 @@ static int32_t part_of(int32_t w, enum conv_part part)
 	return part == CONV_LOW ? low_part(w) : (w - low_part(w)) / 256;
 }
 
+static int32_t at_most_int16(int32_t w)
+{
+	return w < INT16_MIN ? INT16_MIN : w > INT16_MAX ? INT16_MAX : w;
+}
+
+/* How many int16 it takes to make up a remainder. */
+static uint32_t extra_terms(int32_t rest)
+{
+	uint32_t n = 0;
+
+	for (; rest; rest -= at_most_int16(rest))
+		n++;
+	return n;
+}
+
 static void make_tables(struct preparation *p)
 {
 	unsigned int part;
@@ -58,8 +73,7 @@ static void make_tables(struct preparation *p)
 		for (i = 0; i < p->alphabet; i++) {
 			int32_t w = part_of(p->weights[i], (enum conv_part)part);
 
-			p->values[part][i] = (int16_t)(w < INT16_MIN ? INT16_MIN :
-						       w > INT16_MAX ? INT16_MAX : w);
+			p->values[part][i] = (int16_t)at_most_int16(w);
 			p->rests[part][i] = w - p->values[part][i];
 		}
 	}
@@ -93,7 +107,7 @@ static uint8_t channel_form(const struct preparation *p, uint32_t o)
 	for (i = 0; i < p->cv->inputs; i++)
 		counts[symbol[i]]++;
 	for (i = 0; i < p->alphabet; i++)
-		extras += p->rests[CONV_SINGLE][i] ? counts[i] : 0;
+		extras += counts[i] * extra_terms(p->rests[CONV_SINGLE][i]);
 	/* Direct rows have 32-bit weights, and no split. */
 	if (p->cv->form == CONV_DIRECT)
 		return part_fits(p, counts, CONV_SINGLE) ? CHANNEL_SINGLE : CHANNEL_WIDE;
@@ -187,7 +201,8 @@ static int assign(struct preparation *p)
 
 static int add_extra(struct conv *cv, struct conv_row *row, uint32_t k, int32_t weight)
 {
-	struct conv_extra *extra;
+	uint32_t low = (uint16_t)weight;
+	struct gemm_term *extra;
 
 	/* Grows to powers of two. */
 	if (!(cv->extra_count & (cv->extra_count - 1))) {
@@ -200,7 +215,8 @@ static int add_extra(struct conv *cv, struct conv_row *row, uint32_t k, int32_t 
 	}
 	if (!row->extra_count++)
 		row->extra = cv->extra_count;
-	cv->extra[cv->extra_count++] = (struct conv_extra){ k, weight };
+	cv->extra[cv->extra_count++] =
+		(struct gemm_term){ k / 2, (int32_t)(k % 2 ? low << 16 : low) };
 	return 0;
 }
 
@@ -209,12 +225,16 @@ static int collect_extras(const struct preparation *p, struct conv_row *row)
 {
 	const uint8_t *symbol = p->symbols + (size_t)row->channel * p->cv->inputs;
 	const int32_t *rests = p->rests[row->part];
+	int32_t rest, piece;
 	uint32_t k;
 	int ret = 0;
 
-	for (k = 0; k < p->cv->inputs && !ret; k++)
-		if (rests[symbol[k]])
-			ret = add_extra(p->cv, row, k, rests[symbol[k]]);
+	for (k = 0; k < p->cv->inputs; k++) {
+		for (rest = rests[symbol[k]]; rest && !ret; rest -= piece) {
+			piece = at_most_int16(rest);
+			ret = add_extra(p->cv, row, k, piece);
+		}
+	}
 	return ret;
 }
 
@@ -314,7 +334,7 @@ static int pack_wide(struct preparation *p)
 static uint64_t conv_bytes(const struct conv *cv)
 {
 	uint64_t bytes = 4 * (uint64_t)cv->wide_count * cv->inputs +
-			 sizeof(struct conv_extra) * cv->extra_count;
+			 sizeof(struct gemm_term) * cv->extra_count;
 
 	if (cv->form == CONV_ROWS)
 		return bytes + 4 * (uint64_t)cv->row_count * cv->pairs;

@@ -222,21 +222,6 @@ static void finish_split(const struct job *j, uint32_t c, uint32_t pixel, uint32
 		    card_gemm_requantize(&f, low[i] + INT64_C(256) * high[i]));
 }
 
-/* Modulo 2^32, as the sums are. */
-static void add_extras_tile(const struct job *j, const struct conv_row *row, int32_t *sums)
-{
-	uint32_t e, i;
-
-	for (e = row->extra; e < row->extra + row->extra_count; e++) {
-		const struct conv_extra *extra = &j->cv->extra[e];
-		const int16_t *x = j->tile + (size_t)(extra->k / 2) * 2 * GEMM_LANES + extra->k % 2;
-
-		for (i = 0; i < GEMM_LANES; i++)
-			sums[i] = (int32_t)((uint32_t)sums[i] +
-					    (uint32_t)extra->weight * (uint32_t)(int32_t)x[2 * i]);
-	}
-}
-
 /* A block of up to four rows over one tile. */
 static void run_block(const struct job *j, uint32_t row, uint32_t rows, uint32_t pixel,
 		      uint32_t count)
@@ -253,7 +238,9 @@ static void run_block(const struct job *j, uint32_t row, uint32_t rows, uint32_t
 		const struct conv_row *r = &cv->row[row + i];
 
 		if (r->part == CONV_SINGLE) {
-			add_extras_tile(j, r, sums[i]);
+			if (r->extra_count)
+				j->kernel->add(cv->extra + r->extra, r->extra_count, j->tile,
+					       sums[i]);
 			finish_row(j, r->channel, pixel, count, sums[i]);
 		} else if (r->part == CONV_HIGH) {
 			finish_split(j, r->channel, pixel, count, sums[i - 1], sums[i]);
@@ -301,20 +288,20 @@ static void pack_vector(const struct job *j, uint32_t channel, uint32_t pixel, i
 	}
 }
 
-/* A row's sum over a pixel, its remainders added. */
-static int32_t add_extras_vector(const struct job *j, const struct conv_row *row,
-				 const int32_t *vector, int32_t sum)
+static uint32_t pair_product(int32_t a, int32_t b)
 {
-	uint32_t e;
+	return (uint32_t)((int16_t)a * (int16_t)b) + (uint32_t)((a >> 16) * (b >> 16));
+}
 
-	for (e = row->extra; e < row->extra + row->extra_count; e++) {
-		const struct conv_extra *extra = &j->cv->extra[e];
-		uint32_t pair = (uint32_t)vector[extra->k / 2];
-		int32_t x = (int16_t)(uint16_t)(extra->k % 2 ? pair >> 16 : pair);
+/* A row's sum over a pixel, its remainders added; modulo 2^32, as the sums are. */
+static int32_t add_extras(const struct job *j, const struct conv_row *row,
+			  const int32_t *vector, int32_t sum)
+{
+	uint32_t total = (uint32_t)sum, e;
 
-		sum = (int32_t)((uint32_t)sum + (uint32_t)extra->weight * (uint32_t)x);
-	}
-	return sum;
+	for (e = row->extra; e < row->extra + row->extra_count; e++)
+		total += pair_product(j->cv->extra[e].weights, vector[j->cv->extra[e].pair]);
+	return (int32_t)total;
 }
 
 static void finish_lanes(const struct job *j, const struct conv_group *g, uint32_t first,
@@ -328,7 +315,7 @@ static void finish_lanes(const struct job *j, const struct conv_group *g, uint32
 		int32_t sum;
 
 		if (r->part == CONV_SINGLE) {
-			sum = add_extras_vector(j, r, vector, sums[i]);
+			sum = add_extras(j, r, vector, sums[i]);
 			put(j, r->channel, pixel, card_gemm_requantize(&f, sum));
 		} else if (r->part == CONV_HIGH) {
 			put(j, r->channel, pixel,

@@ -39,9 +39,9 @@
 #define GEMM_MADD(acc, x, w)	_mm512_add_epi32(acc, _mm512_madd_epi16(x, w))
 #include "gemm_template.h"
 
-static const struct gemm_kernel sse2 = { "sse2", sse2_multiply, sse2_finish };
-static const struct gemm_kernel avx2 = { "avx2", avx2_multiply, avx2_finish };
-static const struct gemm_kernel avx512 = { "avx512", avx512_multiply, avx512_finish };
+static const struct gemm_kernel sse2 = { "sse2", sse2_multiply, sse2_add, sse2_finish };
+static const struct gemm_kernel avx2 = { "avx2", avx2_multiply, avx2_add, avx2_finish };
+static const struct gemm_kernel avx512 = { "avx512", avx512_multiply, avx512_add, avx512_finish };
 
 const struct gemm_kernel *card_gemm_kernel(unsigned int index)
 {
@@ -82,6 +82,21 @@ static void plain_multiply(const int32_t *const a[GEMM_ROWS], const int16_t *b, 
 	}
 }
 
+static void plain_add(const struct gemm_term *terms, uint32_t count, const int16_t *b,
+		      int32_t acc[GEMM_LANES])
+{
+	uint32_t i, p;
+
+	for (i = 0; i < count; i++) {
+		int32_t low = (int16_t)terms[i].weights, high = terms[i].weights >> 16;
+		const int16_t *x = b + (size_t)terms[i].pair * 2 * GEMM_LANES;
+
+		for (p = 0; p < GEMM_LANES; p++)
+			acc[p] = (int32_t)((uint32_t)acc[p] + (uint32_t)(low * x[2 * p]) +
+					   (uint32_t)(high * x[2 * p + 1]));
+	}
+}
+
 static void plain_finish(const struct gemm_finish *f, const int32_t *acc, uint32_t count,
 			 uint8_t *out)
 {
@@ -91,7 +106,7 @@ static void plain_finish(const struct gemm_finish *f, const int32_t *acc, uint32
 		out[i] = (uint8_t)card_gemm_requantize(f, acc[i]);
 }
 
-static const struct gemm_kernel plain = { "plain", plain_multiply, plain_finish };
+static const struct gemm_kernel plain = { "plain", plain_multiply, plain_add, plain_finish };
 
 const struct gemm_kernel *card_gemm_kernel(unsigned int index)
 {

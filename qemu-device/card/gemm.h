@@ -16,6 +16,12 @@ struct gemm_finish {
 	int32_t min, max;
 };
 
+/* One more term of a sum: @weights . b[@pair], as in multiply(). */
+struct gemm_term {
+	uint32_t pair;
+	int32_t weights;
+};
+
 struct gemm_kernel {
 	const char *name;
 	/*
@@ -26,6 +32,9 @@ struct gemm_kernel {
 	 */
 	void (*multiply)(const int32_t *const a[GEMM_ROWS], const int16_t *b, uint32_t pairs,
 			 int32_t acc[GEMM_ROWS][GEMM_LANES]);
+	/* acc[p] += the terms' products with b. */
+	void (*add)(const struct gemm_term *terms, uint32_t count, const int16_t *b,
+		    int32_t acc[GEMM_LANES]);
 	/* Requantize @count sums to 8-bit elements. */
 	void (*finish)(const struct gemm_finish *f, const int32_t *acc, uint32_t count,
 		       uint8_t *out);

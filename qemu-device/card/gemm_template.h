@@ -48,6 +48,24 @@ static void GEMM_NAME(multiply)(const int32_t *const a[GEMM_ROWS], const int16_t
 }
 
 GEMM_TARGET
+static void GEMM_NAME(add)(const struct gemm_term *terms, uint32_t count, const int16_t *b,
+			   int32_t acc[GEMM_LANES])
+{
+	uint32_t p, i;
+
+	for (p = 0; p < GEMM_LANES; p += GEMM_WIDTH) {
+		GEMM_VECTOR sum = GEMM_LOAD(&acc[p]);
+
+		for (i = 0; i < count; i++) {
+			const int16_t *x = b + (size_t)terms[i].pair * 2 * GEMM_LANES + 2 * p;
+
+			sum = GEMM_MADD(sum, GEMM_LOAD(x), GEMM_SET1(terms[i].weights));
+		}
+		GEMM_STORE(&acc[p], sum);
+	}
+}
+
+GEMM_TARGET
 static void GEMM_NAME(finish)(const struct gemm_finish *f, const int32_t *acc, uint32_t count,
 			      uint8_t *out)
 {
