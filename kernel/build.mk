@@ -4,15 +4,14 @@
 KDIR ?= /lib/modules/$(shell uname -r)/build
 MODULE_OUT := $(O)/module
 
-.PHONY: module module_install module-check
+.PHONY: module module_install
 module:
 	scripts/module-build.sh $(KDIR) $(MODULE_OUT)
 
-# The udev rule gives the card to the group fqaccel, which sysusers.d makes.
+# The udev rule gives the card to the group render.
 module_install: module
 	install -D -m 644 $(MODULE_OUT)/fqaccel.ko \
 		$(DESTDIR)/lib/modules/$(shell uname -r)/updates/fqaccel.ko
 	install -D -m 644 kernel/udev/99-fqaccel.rules \
 		$(DESTDIR)/usr/lib/udev/rules.d/99-fqaccel.rules
-	install -D -m 644 kernel/udev/fqaccel.conf $(DESTDIR)/usr/lib/sysusers.d/fqaccel.conf
-	$(if $(DESTDIR),,depmod && systemd-sysusers)
+	$(if $(DESTDIR),,depmod)
