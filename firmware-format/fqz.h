@@ -177,6 +177,15 @@ int fqz_layer_decode(const struct fqz_image *img, uint32_t index, uint8_t *symbo
 		     size_t count, struct fqz_error *err);
 
 /**
+ * fqz_layer_decode_while() - as fqz_layer_decode(), but can be stopped
+ * @go_on: called with @arg after each segment (FORMAT.md section 6.2); where it returns
+ *         false, decoding ends with -ECANCELED
+ */
+int fqz_layer_decode_while(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
+			   size_t count, bool (*go_on)(void *arg), void *arg,
+			   struct fqz_error *err);
+
+/**
  * fqz_layer_check_bound() - refuse a layer whose sums could overflow (section 7)
  * @symbols: as fqz_layer_decode() filled them
  * @largest: the largest sum |w| * bound(x) over the output channels; may be NULL

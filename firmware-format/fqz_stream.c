@@ -19,6 +19,8 @@ struct stream {
 	size_t segments;
 	const uint8_t *sizes;		/* Segment_Size */
 	size_t data;			/* of the first segment, in the stream */
+	bool (*go_on)(void *arg);	/* or NULL */
+	void *arg;
 };
 
 static int refuse(const struct stream *s, enum fqz_reason reason, uint64_t at, const char *what)
@@ -106,6 +108,8 @@ static int run_segments(const struct stream *s, const struct fqz_decoder *d, uin
 		at += size;
 		left -= count;
 		symbols += count;
+		if (s->go_on && !s->go_on(s->arg))
+			return -ECANCELED;
 	}
 	return 0;
 }
@@ -113,7 +117,15 @@ static int run_segments(const struct stream *s, const struct fqz_decoder *d, uin
 int fqz_layer_decode(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
 		     size_t count, struct fqz_error *err)
 {
-	struct stream s = { .index = index, .err = err, .count = count };
+	return fqz_layer_decode_while(img, index, symbols, count, NULL, NULL, err);
+}
+
+int fqz_layer_decode_while(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
+			   size_t count, bool (*go_on)(void *arg), void *arg,
+			   struct fqz_error *err)
+{
+	struct stream s = { .index = index, .err = err, .count = count, .go_on = go_on,
+			    .arg = arg };
 	uint8_t lengths[FQZ_MAX_ALPHABET];
 	struct fqz_decoder decoder;
 	int ret;

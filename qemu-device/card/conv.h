@@ -51,7 +51,8 @@ struct conv {
 	int32_t *wide;			/* their weights, inputs each */
 };
 
-int card_conv_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols);
+int card_conv_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols,
+		      struct card_tick *tick);
 void card_conv_unprepare(struct card_layer *l);
 size_t card_conv_scratch(const struct card_model *m, const struct card_layer *l);
 int card_conv_run(const struct gemm_kernel *kernel, const struct card_model *m,

@@ -23,6 +23,7 @@ struct preparation {
 	int16_t values[3][FQZ_MAX_ALPHABET];
 	int32_t rests[3][FQZ_MAX_ALPHABET];
 	uint8_t *forms;			/* enum channel_form of each channel */
+	struct card_tick *tick;
 };
 
 static int32_t low_part(int32_t w)
@@ -192,8 +193,11 @@ static int assign(struct preparation *p)
 	cv->wide_channels = calloc(p->l->outputs, sizeof(*cv->wide_channels));
 	if (!cv->groups || !cv->row || !cv->wide_channels)
 		return -ENOMEM;
-	for (o = 0; o < p->l->outputs; o++)
+	for (o = 0; o < p->l->outputs; o++) {
+		if (card_tick(p->tick, cv->inputs))
+			return -ECANCELED;
 		p->forms[o] = channel_form(p, o);
+	}
 	for (g = 0; g < p->l->groups; g++)
 		assign_group(p, &cv->groups[g], g * per_group, per_group);
 	return 0;
@@ -244,6 +248,8 @@ static int pack_row(const struct preparation *p, struct conv_row *row, int32_t *
 	const int16_t *values = p->values[row->part];
 	uint32_t k;
 
+	if (card_tick(p->tick, p->cv->inputs))
+		return -ECANCELED;
 	for (k = 0; k < p->cv->inputs; k++)
 		to[k / 2] = (int32_t)((uint32_t)to[k / 2] |
 				      (uint32_t)(uint16_t)values[symbol[k]] << (k % 2 ? 16 : 0));
@@ -270,6 +276,8 @@ static int pack_lane(const struct preparation *p, struct conv_row *row, int16_t 
 	const int16_t *values = p->values[row->part];
 	uint32_t k;
 
+	if (card_tick(p->tick, p->cv->inputs))
+		return -ECANCELED;
 	for (k = 0; k < p->cv->inputs; k++)
 		to[(size_t)(k / 2) * 2 * GEMM_LANES + k % 2] = values[symbol[k]];
 	return collect_extras(p, row);
@@ -361,12 +369,14 @@ static int prepare(struct preparation *p)
 	}
 }
 
-int card_conv_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols)
+int card_conv_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols,
+		      struct card_tick *tick)
 {
 	struct preparation p = {
 		.in = &m->tensors[l->desc.inputs[0]],
 		.l = &l->desc,
 		.symbols = symbols,
+		.tick = tick,
 	};
 	int ret;
 

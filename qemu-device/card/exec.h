@@ -74,9 +74,10 @@ struct card_exec {
 	const char *name;
 	/*
 	 * Turn a CONV or FC layer's @symbols (FORMAT.md 6.1) into l->prepared and
-	 * add its bytes to m->decoded. 0 or -ENOMEM.
+	 * add its bytes to m->decoded. 0, -ENOMEM, or -ECANCELED when @tick said so.
 	 */
-	int (*prepare)(struct card_model *m, struct card_layer *l, const uint8_t *symbols);
+	int (*prepare)(struct card_model *m, struct card_layer *l, const uint8_t *symbols,
+		       struct card_tick *tick);
 	void (*unprepare)(struct card_layer *l);
 	/* Bytes of scratch memory that run() needs for a layer. */
 	size_t (*scratch)(const struct card_model *m, const struct card_layer *l);

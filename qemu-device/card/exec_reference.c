@@ -246,10 +246,13 @@ static int reference_run(const struct card_model *m, const struct card_layer *la
 	return 0;
 }
 
-static int reference_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols)
+static int reference_prepare(struct card_model *m, struct card_layer *l, const uint8_t *symbols,
+			     struct card_tick *tick)
 {
 	size_t count = (size_t)l->desc.outputs * l->desc.inputs_per_output;
 
+	if (card_tick(tick, count))
+		return -ECANCELED;
 	l->prepared = malloc(count);
 	if (!l->prepared)
 		return -ENOMEM;

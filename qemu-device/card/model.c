@@ -109,8 +109,14 @@ static void copy_layers(struct card_model *m, const struct fqz_image *img)
 	}
 }
 
+/* After each segment of a stream, 2^16 symbols where our own encoder wrote it. */
+static bool go_on(void *arg)
+{
+	return !card_tick(arg, CARD_TICK_UNITS / 8);
+}
+
 static int decode_layer(struct card_model *m, const struct fqz_image *img, uint32_t index,
-			struct fqz_error *err)
+			struct card_tick *tick, struct fqz_error *err)
 {
 	struct card_layer *l = &m->layers[index];
 	size_t i, count = (size_t)l->desc.outputs * l->desc.inputs_per_output;
@@ -119,13 +125,15 @@ static int decode_layer(struct card_model *m, const struct fqz_image *img, uint3
 
 	if (!symbols)
 		return -ENOMEM;
-	ret = fqz_layer_decode(img, index, symbols, count, err);
+	ret = fqz_layer_decode_while(img, index, symbols, count, go_on, tick, err);
 	if (!ret)
 		ret = fqz_layer_check_bound(img, index, symbols, NULL, err);
+	if (!ret && card_tick(tick, CARD_TICK_UNITS))
+		ret = -ECANCELED;
 	if (!ret) {
 		for (i = 0; i < count; i++)
 			l->nonzero += symbols[i] != 0;
-		ret = m->exec->prepare(m, l, symbols);
+		ret = m->exec->prepare(m, l, symbols, tick);
 	}
 	free(symbols);
 	return ret;
@@ -144,7 +152,7 @@ static int decode_all(struct card_model *m, const struct fqz_image *img, uint64_
 			return -ECANCELED;
 		if (!fqz_layer_has_weights(&m->layers[i].desc))
 			continue;
-		ret = decode_layer(m, img, i, err);
+		ret = decode_layer(m, img, i, tick, err);
 		if (ret)
 			return ret;
 		if (m->decoded > limit)

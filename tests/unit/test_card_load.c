@@ -292,6 +292,7 @@ static void test_limit(void)
 	model_init(&t, &opt, 1);
 	ok(card_model_build(t.image, t.len, card_exec_default(), 1024, t.m->weights, &tick, &m,
 			    &err) == -12, "decoded weights above a limit");
+	tick.units = CARD_TICK_UNITS;
 	atomic_store(&tick.cancel, true);
 	ok(card_model_build(t.image, t.len, card_exec_default(), 1024, UINT64_MAX, &tick, &m,
 			    &err) == -125, "a LOAD that was aborted");
