@@ -30,6 +30,7 @@ struct run {
 	struct fqaccel_card_info card_info;
 	struct fqaccel_model_info info;
 	struct dataset **sets;		/* one for each argument */
+	size_t *ends;			/* pictures up to the end of each of them */
 	size_t set_count, pictures, failed;
 	struct file_writer *writer;
 	uint8_t *first;			/* the first picture, for the profile */
@@ -67,14 +68,20 @@ static const char *kind_name(enum fqz_kind kind)
 	return names[kind];
 }
 
-/* Which data set picture @i is in, and its number there. */
+/* Which data set picture @i is in, and its number there. Arguments may be many. */
 static const struct dataset *find_picture(const struct run *r, size_t *i)
 {
-	size_t s = 0;
+	size_t low = 0, high = r->set_count - 1, mid;
 
-	while (*i >= dataset_size(r->sets[s]))
-		*i -= dataset_size(r->sets[s++]);
-	return r->sets[s];
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (r->ends[mid] <= *i)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	*i -= low ? r->ends[low - 1] : 0;
+	return r->sets[low];
 }
 
 static const char *picture_name(const struct run *r, size_t i)
@@ -324,13 +331,15 @@ static int open_pictures(struct run *r, char **paths, int count)
 	size_t i;
 
 	r->sets = calloc((size_t)count, sizeof(*r->sets));
-	if (!r->sets)
+	r->ends = calloc((size_t)count, sizeof(*r->ends));
+	if (!r->sets || !r->ends)
 		return cli_error("out of memory");
 	for (i = 0; i < (size_t)count; i++) {
 		if (dataset_open(paths[i], &r->sets[i], r->err, sizeof(r->err)))
 			return cli_error("%s", r->err);
 		r->set_count++;
 		r->pictures += dataset_size(r->sets[i]);
+		r->ends[i] = r->pictures;
 	}
 	return CLI_OK;
 }
@@ -367,6 +376,7 @@ static void close_all(struct run *r)
 	for (i = 0; i < r->set_count; i++)
 		dataset_close(r->sets[i]);
 	free(r->sets);
+	free(r->ends);
 	free(r->first);
 	free(r->top);
 }

@@ -14,12 +14,16 @@ FUZZ_exec_SEEDS := tests/golden/fqz
 FUZZ_card_SRCS := tests/fuzz/fuzz_card.c tests/unit/card_host.c tests/unit/netgen.c \
 	$(CARD_SRCS) $(FQZ_SRCS)
 
-FUZZ_TARGETS := fqz exec card
+FUZZ_img_SRCS := tests/fuzz/fuzz_img.c $(TOOLS_COMMON_SRCS)
+FUZZ_img_LIBS := $(IMG_LIBS)
+FUZZ_img_SEEDS := tests/golden/img
+
+FUZZ_TARGETS := fqz exec card img
 
 define fuzz_target
 $(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS)
 	@mkdir -p $(O)/fuzz/$(1)-corpus
-	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $$@ $$^
+	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $$@ $$^ $(FUZZ_$(1)_LIBS)
 endef
 
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(t))))

@@ -17,3 +17,6 @@ $(O)/tests/make_smallnet: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_smallnet.c
 		tests/unit/smallnet.c tools/common/file.c) $(FQZ_SAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(SAN_LDFLAGS) -o $@ $^
+
+# The same on the device, in the guest.
+GUEST_TESTS += tests/vm/guest/lib_run.sh tests/vm/guest/lib_threads.sh

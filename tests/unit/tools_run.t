@@ -44,6 +44,17 @@ ok "JSON of classes" json '$j->{results}[0]{picture} eq "demo/airplane.ppm" &&
 ok "scores fall" json '!grep { my $t = $_->{top}; grep { $t->[$_]{score} > $t->[$_ - 1]{score} } 1 .. 4 }
 	@{$j->{results}}'
 
+run fqaccel-run --json $sample tests/golden/img
+ok "PNG, JPEG and PPM of many kinds" json '@{$j->{results}} == 10 && !grep { $_->{error} } @{$j->{results}}'
+if command -v script >/dev/null; then
+	run script -qec "fqaccel-run --json $sample demo >/dev/null" /dev/null
+	ok "a progress bar on a terminal" prints "] 7/7"
+	run script -qec "fqaccel-run --json $sample demo/ship.ppm >/dev/null" /dev/null
+	ok "none for one picture" test ! -s "$tmp/out"
+else
+	skip "a progress bar on a terminal" "no script(1)"
+fi
+
 # --- the raw output ---
 run fqaccel-run --output "$tmp/a.raw" --batch 1 $sample demo
 ok "the raw output of 7 pictures is 7 x 10 x 4 bytes" test "$(stat -c %s "$tmp/a.raw")" -eq 280
