@@ -104,29 +104,35 @@ static struct shape random_shape(void)
 	return s;
 }
 
+/* One output: @w and @x lead to the output's weights and its group's input. */
+static double direct_sum(const struct shape *s, const float *x, const float *w, int i, int j)
+{
+	double sum = 0;
+	int c, p, q;
+
+	for (c = 0; c < s->c / s->groups; c++)
+		for (p = 0; p < s->kh; p++)
+			for (q = 0; q < s->kw; q++, w++) {
+				int iy = i * s->sh + p * s->dh - s->pt;
+				int ix = j * s->sw + q * s->dw - s->pl;
+
+				if (iy >= 0 && ix >= 0 && iy < s->h && ix < s->w)
+					sum += (double)*w * x[(c * s->h + iy) * s->w + ix];
+			}
+	return sum;
+}
+
 static void direct_conv(const struct shape *s, const float *x, const float *w, const float *b,
 			double *y)
 {
-	int ci = s->c / s->groups, co = s->oc / s->groups, o, i, j, c, p, q;
+	int ci = s->c / s->groups, co = s->oc / s->groups, o, i, j;
 
 	for (o = 0; o < s->oc; o++)
 		for (i = 0; i < s->oh; i++)
-			for (j = 0; j < s->ow; j++) {
-				double sum = b ? b[o] : 0;
-
-				for (c = 0; c < ci; c++)
-					for (p = 0; p < s->kh; p++)
-						for (q = 0; q < s->kw; q++) {
-							int iy = i * s->sh + p * s->dh - s->pt;
-							int ix = j * s->sw + q * s->dw - s->pl;
-
-							if (iy < 0 || ix < 0 || iy >= s->h || ix >= s->w)
-								continue;
-							sum += (double)w[((o * ci + c) * s->kh + p) * s->kw + q] *
-							       x[((o / co * ci + c) * s->h + iy) * s->w + ix];
-						}
-				y[(o * s->oh + i) * s->ow + j] = sum;
-			}
+			for (j = 0; j < s->ow; j++)
+				*y++ = (b ? b[o] : 0) +
+				       direct_sum(s, x + o / co * ci * s->h * s->w,
+						  w + o * ci * s->kh * s->kw, i, j);
 }
 
 static Onnx__NodeProto *conv_node(struct onnx_build *b, const struct shape *s, const char *in,
@@ -251,30 +257,35 @@ static void test_fusion(void)
 	onnx_build_free(b);
 }
 
+static double direct_window(const struct shape *s, const float *x, int i, int j, int max,
+			    int padded)
+{
+	int top = i * s->sh - s->pt, left = j * s->sw - s->pl, p, q, n = 0;
+	double best = -1e30, sum = 0;
+
+	for (p = top; p < top + s->kh; p++)
+		for (q = left; q < left + s->kw; q++) {
+			bool in = p >= 0 && q >= 0 && p < s->h && q < s->w;
+			double v = in ? x[p * s->w + q] : 0;
+
+			/* In ceil mode a window may reach beyond the padding. */
+			if (in || (padded && p < s->h + s->pb && q < s->w + s->pr))
+				n++;
+			if (in)
+				best = v > best ? v : best;
+			sum += v;
+		}
+	return max ? best : sum / n;
+}
+
 static void direct_pool(const struct shape *s, const float *x, int max, int padded, double *y)
 {
-	int c, i, j, p, q;
+	int c, i, j;
 
 	for (c = 0; c < s->c; c++)
 		for (i = 0; i < s->oh; i++)
-			for (j = 0; j < s->ow; j++) {
-				double best = -1e30, sum = 0;
-				int n = 0;
-
-				for (p = i * s->sh - s->pt; p < i * s->sh - s->pt + s->kh; p++)
-					for (q = j * s->sw - s->pl; q < j * s->sw - s->pl + s->kw; q++) {
-						bool in = p >= 0 && q >= 0 && p < s->h && q < s->w;
-						double v = in ? x[(c * s->h + p) * s->w + q] : 0;
-
-						/* A window may reach beyond the padding in ceil mode. */
-						if (in || (padded && p < s->h + s->pb && q < s->w + s->pr))
-							n++;
-						if (in)
-							best = v > best ? v : best;
-						sum += v;
-					}
-				y[(c * s->oh + i) * s->ow + j] = max ? best : sum / n;
-			}
+			for (j = 0; j < s->ow; j++)
+				*y++ = direct_window(s, x + c * s->h * s->w, i, j, max, padded);
 }
 
 static void test_pools(void)
@@ -316,7 +327,8 @@ static void test_pools(void)
 		if (!max)
 			onnx_attr_int_set(b, n, "count_include_pad", padded);
 		direct_pool(&s, x, max, padded, y);
-		if (!(fabs(largest_error(b, "y", x, y, (size_t)(s.c * s.oh * s.ow))) < 1e-5) && !bad++)
+		if (!(fabs(largest_error(b, "y", x, y, (size_t)(s.c * s.oh * s.ow))) < 1e-5) &&
+		    !bad++)
 			diag("round %d", round);
 		onnx_build_free(b);
 	}
@@ -386,7 +398,7 @@ static void test_folding(void)
 	Onnx__NodeProto *n;
 	struct net *net;
 
-	/* [w after, w before], [h after, h before], ... reversed and transposed into ONNX's order */
+	/* Pairs of before and after, last dimension first: reversed and transposed for ONNX. */
 	random_fill(x, 32);
 	random_fill(w, 8);
 	onnx_build_floats(b, "w", w, 1, 2, 2, 2, -1);

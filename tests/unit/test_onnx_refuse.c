@@ -164,7 +164,8 @@ static void test_many(void)
 		data[8 + i + 1] = 0;
 	}
 	p = wrap_field(data + 8, data + 8 + n, 7 << 3 | 2);
-	is_int(try_import(p, n + (size_t)(data + 8 - p)), -EINVAL, "a million empty nodes are refused");
+	is_int(try_import(p, n + (size_t)(data + 8 - p)), -EINVAL,
+	       "a million empty nodes are refused");
 	ok(strstr(err.text, "too many") != NULL, "for their number");
 	free(data);
 }
@@ -214,7 +215,8 @@ static void test_shapes(void)
 	refused(b, "y", "elements", "weights of a negative size");
 	b = small();
 	onnx_build_graph(b)->initializer[0]->dims[0] = 4;
-	refused(b, "y", "needs 72 elements, the file holds 36", "fewer weights than the shape says");
+	refused(b, "y", "needs 72 elements, the file holds 36",
+		"fewer weights than the shape says");
 	b = small();
 	onnx_build_graph(b)->initializer[0]->raw_data.len--;
 	refused(b, "y", "the file holds", "a weight cut in half");
@@ -235,6 +237,32 @@ static void test_shapes(void)
 	b = small();
 	onnx_attr_int_set(b, onnx_build_graph(b)->node[0], "group", 0);
 	refused(b, "y", "do not fit", "0 groups");
+}
+
+/* Small files that describe work without end. */
+static void test_size(void)
+{
+	struct onnx_build *b = onnx_build_new(1, 1, 8192, 8192);
+	const float w[2] = { 1, 1 }, big[1] = { 3e38f };
+	char in[16] = "x", out[16], var[16];
+	int i;
+
+	onnx_build_floats(b, "w", w, 1, 1, 1, 2, -1);
+	for (i = 0; i < 40; i++) {
+		snprintf(out, sizeof(out), "y%d", i);
+		onnx_build_node(b, "Conv", out, in, "w", NULL);
+		memcpy(in, out, sizeof(in));
+	}
+	refused(b, in, "too large", "40 layers of 2^26 activations");
+	b = small();
+	onnx_build_floats(b, "s", big, 1, 1, 1, -1);
+	memcpy(in, "y", 2);
+	for (i = 0; i < 2; i++) {
+		snprintf(var, sizeof(var), "m%d", i);
+		onnx_build_node(b, "Mul", var, in, "s", NULL);
+		memcpy(in, var, sizeof(in));
+	}
+	refused(b, in, "infinite", "scales whose product is infinite");
 }
 
 static void test_meaning(void)
@@ -302,6 +330,7 @@ int main(void)
 	test_many();
 	test_unsupported();
 	test_shapes();
+	test_size();
 	test_meaning();
 	return tap_done();
 }

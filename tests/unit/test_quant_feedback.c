@@ -41,7 +41,8 @@ static void correlated_pixels(uint8_t *p)
 				for (k = 0; k < 8; k++)
 					v += rng_uniform(22, c, k) *
 					     rng_uniform(23, picture * area + i, k);
-				*p++ = (uint8_t)(v * 60 + 8 * rng_uniform(24, c, picture * area + i));
+				*p++ = (uint8_t)(v * 60 +
+						 8 * rng_uniform(24, c, picture * area + i));
 			}
 }
 
@@ -133,7 +134,7 @@ static void test_layer(uint32_t groups, const char *what)
 	struct quant_weights nearest = { 0 }, feedback = { 0 }, best = { 0 };
 	struct fixture f;
 	struct gram g;
-	struct gram_source source = { PICTURES, input_of, NULL };
+	struct gram_source source = { PICTURES, input_of, NULL, false, NULL };
 	double en, ef, eb;
 	size_t sum, outputs;
 
@@ -146,8 +147,8 @@ static void test_layer(uint32_t groups, const char *what)
 	   !quant_feedback(f.w, outputs, sum, &g, &o, &feedback), "%s: both roundings run", what);
 	en = output_error(&f, &nearest);
 	ef = output_error(&f, &feedback);
-	ok(ef < (groups > 1 ? 0.7 : 0.25) * en, "%s: feedback lowers the output error, %.2e to %.2e",
-	   what, en, ef);
+	ok(ef < (groups > 1 ? 0.7 : 0.25) * en,
+	   "%s: feedback lowers the output error, %.2e to %.2e", what, en, ef);
 	o.mode = QUANT_AUTO;
 	o.by_error = true;
 	ok(!quant_feedback(f.w, outputs, sum, &g, &o, &best), "%s: the better mode", what);
@@ -163,7 +164,7 @@ static void test_layer(uint32_t groups, const char *what)
 /* The matrix is the plain sum over all positions when all are taken. */
 static void test_gram(void)
 {
-	struct gram_source source = { 4, input_of, NULL };
+	struct gram_source source = { 4, input_of, NULL, false, NULL };
 	struct fixture f;
 	struct gram one, three;
 	double worst = 0;
@@ -261,8 +262,8 @@ static bool same(const struct qnet *a, const struct qnet *b)
 
 		if (a->tensors[i].scale != b->tensors[i].scale || f->bias_shift != g->bias_shift)
 			return false;
-		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) || memcmp(f->bias, g->bias, 2 * c) ||
-				 memcmp(f->shift, g->shift, c)))
+		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) ||
+				 memcmp(f->bias, g->bias, 2 * c) || memcmp(f->shift, g->shift, c)))
 			return false;
 		if (f->symbols && memcmp(f->symbols, g->symbols,
 					 net_layer_weights(a->net, &a->net->layers[i])))
@@ -292,8 +293,8 @@ static void test_network(void)
 	ok(!same(one, nearest), "and others with nearest rounding");
 	ok(one->layers[7].snr > 18, "its output is close to the float one: %.1f dB",
 	   one->layers[7].snr);
-	ok(one->layers[7].snr > nearest->layers[7].snr + 3, "closer than with nearest rounding: %.1f dB",
-	   nearest->layers[7].snr);
+	ok(one->layers[7].snr > nearest->layers[7].snr + 3,
+	   "closer than with nearest rounding: %.1f dB", nearest->layers[7].snr);
 	ok(one->layers[7].snr > coarse->layers[7].snr + 3, "and than with 3 bits: %.1f dB",
 	   coarse->layers[7].snr);
 	ok(one->tensors[1].type == FQZ_U8 && one->tensors[3].type == FQZ_S8 &&
@@ -308,11 +309,43 @@ static void test_network(void)
 	net_destroy(n);
 }
 
+/* A classifier over so many inputs that its matrix is cut into blocks. */
+static void test_blocks(void)
+{
+	enum { CHANNELS = 65, FEW = 6 };
+	static uint8_t pixels[FEW * CHANNELS * SIDE * SIDE * 2];
+	struct calib_set set = { FEW, pixels, 1.0f / 255 };
+	struct net *n = net_create();
+	struct net_layer l;
+	struct qnet *q;
+	size_t i, sum = CHANNELS * SIDE * SIDE * 2;
+
+	for (i = 0; i < sizeof(pixels); i++)
+		pixels[i] = (uint8_t)(128 + 120 * uniform(70, i / 3));
+	net_add_tensor(n, "x", CHANNELS, SIDE, 2 * SIDE, &err);
+	net_add_tensor(n, "y", 3, 1, 1, &err);
+	net_layer_init(&l, NET_FC);
+	l.kernel_h = SIDE;
+	l.kernel_w = 2 * SIDE;
+	l.in_count = 1;
+	l.out = 1;
+	l.weight = fill(3 * sum, 71, 0.1f);
+	l.bias = fill(3, 72, 0.1f);
+	net_add_layer(n, &l, &err);
+	n->output = 1;
+	q = quantize(n, &set, 2, true, 5);
+	ok(q && q->layers[0].snr > 25, "%zu inputs in blocks: %.1f dB", sum,
+	   q ? q->layers[0].snr : 0);
+	qnet_destroy(q);
+	net_destroy(n);
+}
+
 int main(void)
 {
 	test_gram();
 	test_layer(1, "pointwise");
 	test_layer(INPUTS, "depthwise");
 	test_network();
+	test_blocks();
 	return tap_done();
 }

@@ -155,7 +155,8 @@ static void test_choice(void)
 	/* The tails, and the few that drew the far component. */
 	ok(far < MANY / 4 / 500, "the others come close, but for %zu", far);
 	quant_nearest(w, 100, MANY / 100, 3, &o, &again);
-	is_int(memcmp(q.symbols, again.symbols, MANY), 0, "the same seed draws the same components");
+	is_int(memcmp(q.symbols, again.symbols, MANY), 0,
+	       "the same seed draws the same components");
 	quant_weights_free(&again);
 	/* Where the components overlap, the draw shows. */
 	for (i = 0; i < MANY; i++)

@@ -167,7 +167,8 @@ static int load_pictures(struct compression *c)
 				   names, c->info.class_count, &c->evaluation, c->err,
 				   sizeof(c->err));
 	if (!rc && o->evaluate && !c->evaluation.labeled) {
-		snprintf(c->err, sizeof(c->err), "%s: --evaluate needs labeled pictures", o->evaluate);
+		snprintf(c->err, sizeof(c->err), "%s: --evaluate needs labeled pictures",
+			 o->evaluate);
 		rc = -EINVAL;
 	}
 	return rc ? fail("", c->err) : 0;

@@ -108,38 +108,50 @@ close:
 	return rc;
 }
 
-/* Sums of a few plane waves for each channel, over the whole range of values. */
+/* A sum of plane waves at row @y and column @x, both 0 to 1. */
+static float waves_at(float wave[SYNTHETIC_WAVES][3], float y, float x)
+{
+	float v = 0;
+	int k;
+
+	for (k = 0; k < SYNTHETIC_WAVES; k++) {
+		float turn = wave[k][2] + (float)k * (wave[k][0] * y + wave[k][1] * x);
+
+		v += sinf(6.2832f * turn) / (1.0f + (float)k / 2);
+	}
+	return v;
+}
+
+static uint8_t *plane_draw(const struct net_tensor *t, uint64_t seed, uint64_t stream,
+			   uint8_t *at)
+{
+	float wave[SYNTHETIC_WAVES][3], v;
+	uint32_t y, x, k;
+
+	for (k = 0; k < 3 * SYNTHETIC_WAVES; k++)
+		wave[k / 3][k % 3] = (float)rng_uniform(seed, stream, k);
+	for (y = 0; y < t->h; y++)
+		for (x = 0; x < t->w; x++) {
+			v = 128 + 60 * waves_at(wave, (float)y / (float)t->h,
+						(float)x / (float)t->w);
+			*at++ = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
+		}
+	return at;
+}
+
 int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture_set *set)
 {
-	size_t p, i;
-	uint32_t c, y, x, k;
 	uint8_t *at;
+	uint64_t i;
+	size_t p;
 
 	if (pictures_alloc(t, SYNTHETIC_PICTURES, set))
 		return -ENOMEM;
-	at = set->pixels;
-	for (p = 0; p < set->count; p++) {
+	for (p = 0; p < set->count; p++)
 		set->labels[p] = -1;
-		for (c = 0; c < t->c; c++) {
-			float wave[SYNTHETIC_WAVES][3];
-
-			for (k = 0; k < SYNTHETIC_WAVES; k++)
-				for (i = 0; i < 3; i++)
-					wave[k][i] = (float)rng_uniform(seed, p * 16 + c, k * 3 + i);
-			for (y = 0; y < t->h; y++)
-				for (x = 0; x < t->w; x++) {
-					float v = 0;
-
-					for (k = 0; k < SYNTHETIC_WAVES; k++)
-						v += sinf(6.2832f * (wave[k][2] +
-							  (float)k * (wave[k][0] * (float)y / (float)t->h +
-							  wave[k][1] * (float)x / (float)t->w))) /
-						     (1.0f + (float)k / 2);
-					v = 128 + 60 * v;
-					*at++ = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
-				}
-		}
-	}
+	at = set->pixels;
+	for (i = 0; i < (uint64_t)set->count * t->c; i++)
+		at = plane_draw(t, seed, i, at);
 	return 0;
 }
 

@@ -17,7 +17,7 @@ struct calib_range {
 
 struct calib_set {
 	size_t pictures;
-	const uint8_t *pixels;	/* pictures * elements of tensor 0, as it will be given to the card */
+	const uint8_t *pixels;	/* pictures * elements of tensor 0, as the card takes them */
 	float pixel_scale;	/* real value of a pixel step in tensor 0 */
 };
 

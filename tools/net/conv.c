@@ -57,7 +57,8 @@ static void im2col(const struct net_tensor *t, const struct net_layer *l, const 
 	for (c = 0; c < channels; c++)
 		for (p = 0; p < l->kernel_h; p++)
 			for (q = 0; q < l->kernel_w; q++) {
-				im2col_row(t, l, x + (size_t)c * t->h * t->w, p, q, ow, r0, r1, dst);
+				im2col_row(t, l, x + (size_t)c * t->h * t->w, p, q, ow, r0, r1,
+					   dst);
 				dst += (size_t)ow * (r1 - r0);
 			}
 }

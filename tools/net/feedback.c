@@ -9,6 +9,10 @@
  * layer's squared output error. Columns are taken in order of falling H[k][k].
  * Afterwards the scale is fitted by least squares, and single weights are moved to
  * another level where that lowers the error (coordinate descent).
+ *
+ * Before, the weights themselves are moved to where they undo most of what the
+ * layers before did to the inputs (target_fit()). The moments are taken about the
+ * means, since the bias makes up for those.
  */
 #include <cblas.h>
 #include <errno.h>
@@ -38,7 +42,8 @@ struct block {
 };
 
 struct feedback {
-	const float *w;
+	const float *w;		/* as given: 0 is pruned */
+	float *target;		/* what is rounded */
 	size_t outputs, sum, per_group, blocks;
 	struct block *block;	/* groups * blocks */
 	const struct gram *gram;
@@ -65,6 +70,60 @@ static int inverse_factor(double *a, size_t n)
 		rc = LAPACKE_dpotri_work(LAPACK_COL_MAJOR, 'L', k, a, k);
 	if (!rc)
 		rc = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', k, a, k);
+	return rc;
+}
+
+static double block_damping(const struct gram *g, const double *m, size_t n)
+{
+	double mean = 0;
+	size_t k;
+
+	for (k = 0; k < n; k++)
+		mean += m[k * g->block + k] / (double)n;
+	/* Inputs that are never anything but 0: then any rounding is as good. */
+	return FEEDBACK_DAMPING * (mean > 0 ? mean : 1);
+}
+
+/*
+ * The weights that give on x what w gives on t: w + w (T - H) H^-1 with T = sum t x^T. Errors of
+ * the layers before are made up for as far as a linear map of this layer's inputs can.
+ */
+static int target_fit(void *arg, size_t i, unsigned int worker)
+{
+	struct feedback *f = arg;
+	const struct gram *g = f->gram;
+	size_t n = gram_block_size(g, i % g->blocks), rows = f->per_group, r, k;
+	size_t at = i * g->block * g->block, first = i / g->blocks * rows * f->sum +
+		    i % g->blocks * g->block;
+	double *h = malloc(n * n * sizeof(double)), *d = malloc(n * n * sizeof(double));
+	double *w = malloc(rows * n * sizeof(double)), *b = malloc(rows * n * sizeof(double));
+	double damping = block_damping(g, g->matrix + at, n);
+	int rc = h && d && w && b ? 0 : -ENOMEM;
+
+	(void)worker;
+	for (r = 0; !rc && r < n; r++)
+		for (k = 0; k < n; k++) {
+			h[r * n + k] = g->matrix[at + r * g->block + k] + (r == k ? damping : 0);
+			d[r * n + k] = g->cross[at + r * g->block + k] -
+				       g->matrix[at + r * g->block + k];
+		}
+	for (r = 0; !rc && r < rows; r++)
+		for (k = 0; k < n; k++)
+			w[r * n + k] = f->w[first + r * f->sum + k];
+	/* Without a factor the weights stay as they are. */
+	if (!rc && !LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'L', (int)n, h, (int)n)) {
+		cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)rows, (int)n, (int)n,
+			    1.0, w, (int)n, d, (int)n, 0.0, b, (int)n);
+		LAPACKE_dpotrs_work(LAPACK_COL_MAJOR, 'L', (int)n, (int)rows, h, (int)n, b, (int)n);
+		for (r = 0; r < rows; r++)
+			for (k = 0; k < n; k++)
+				if (w[r * n + k] != 0)
+					f->target[first + r * f->sum + k] += (float)b[r * n + k];
+	}
+	free(h);
+	free(d);
+	free(w);
+	free(b);
 	return rc;
 }
 
@@ -123,7 +182,7 @@ static int block_prepare(void *arg, size_t i, unsigned int worker)
 	const struct gram *g = f->gram;
 	struct block *b = &f->block[i];
 	const double *m = g->matrix + i * g->block * g->block;
-	double mean = 0, damping, *a;
+	double damping, *a;
 	size_t k, j;
 	int rc;
 
@@ -138,11 +197,7 @@ static int block_prepare(void *arg, size_t i, unsigned int worker)
 	rc = b->order && b->h && b->u && b->cost && a ? block_order(b, m, g->block) : -ENOMEM;
 	if (rc)
 		goto out;
-	for (k = 0; k < b->n; k++)
-		mean += m[k * g->block + k] / (double)b->n;
-	/* Inputs that are never anything but 0: then any rounding is as good. */
-	mean = mean > 0 ? mean : 1;
-	for (damping = FEEDBACK_DAMPING * mean; ; damping *= 10) {
+	for (damping = block_damping(g, m, b->n); ; damping *= 10) {
 		block_fill(b, m, g->block, damping, a);
 		if (!inverse_factor(a, b->n))
 			break;
@@ -170,7 +225,7 @@ static void row_load(const struct feedback *f, size_t output, float *w)
 
 	for (i = 0; i < f->blocks; i++, b++)
 		for (k = 0; k < b->n; k++)
-			w[b->first + k] = f->w[output * f->sum + b->first + b->order[k]];
+			w[b->first + k] = f->target[output * f->sum + b->first + b->order[k]];
 }
 
 /* Error if every weight were rounded by itself. */
@@ -449,6 +504,7 @@ static void feedback_free(struct feedback *f)
 		free(f->rows[i].memory);
 	free(f->block);
 	free(f->rows);
+	free(f->target);
 	free(f->candidates);
 	free(f->candidate_loss);
 }
@@ -463,7 +519,12 @@ int quant_feedback(const float *w, size_t outputs, size_t sum, const struct gram
 	q->symbols = malloc(outputs * sum);
 	q->scale = malloc(outputs * sizeof(*q->scale));
 	f.block = calloc(gram->groups * gram->blocks, sizeof(*f.block));
-	rc = q->symbols && q->scale && f.block ? rows_alloc(&f) : -ENOMEM;
+	f.target = malloc(outputs * sum * sizeof(*f.target));
+	rc = q->symbols && q->scale && f.block && f.target ? rows_alloc(&f) : -ENOMEM;
+	if (!rc)
+		memcpy(f.target, w, outputs * sum * sizeof(*w));
+	if (!rc && gram->cross)
+		rc = net_parallel(gram->groups * gram->blocks, o->threads, target_fit, &f);
 	if (!rc)
 		rc = gmm_fit(w, outputs * sum, &q->gmm);
 	if (!rc)

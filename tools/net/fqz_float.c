@@ -83,7 +83,8 @@ static int channels(const struct fqz_image *img, const struct fqz_layer *f, floa
 		return -ENOMEM;
 	for (c = 0; c < n; c++) {
 		l->scale[c] = (float)(ldexp(f->scale[c], -(int)f->shift[c]) * out / in);
-		l->bias[c] = (float)(ldexp(f->bias[c], (int)f->bias_shift - (int)f->shift[c]) * out);
+		l->bias[c] = (float)(out * ldexp(f->bias[c],
+						 (int)f->bias_shift - (int)f->shift[c]));
 	}
 	return 0;
 }
@@ -105,7 +106,8 @@ static int weights(const struct fqz_image *img, uint32_t index, struct net_layer
 	}
 	rc = fqz_layer_decode(img, index, symbols, n, &e);
 	if (rc)
-		net_fail(err, "layer %u: %s", index, e.what ? e.what : "its weights can't be decoded");
+		net_fail(err, "layer %u: %s", index,
+			 e.what ? e.what : "its weights can't be decoded");
 	fqz_layer_weights(f, values);
 	for (i = 0; !rc && i < n; i++)
 		l->weight[i] = (float)values[symbols[i]] * l->scale[i / f->inputs_per_output];

@@ -11,11 +11,14 @@ struct gram_source {
 	size_t pictures;
 	/* Fill @x with the layer's input tensor of @picture; called by several threads. */
 	void (*input)(void *arg, size_t picture, float *x);
+	/* Likewise with the float network's, in the same unit; NULL: no cross moments. */
+	void (*target)(void *arg, size_t picture, float *x);
+	bool center;	/* subtract the means */
 	void *arg;
 };
 
 /**
- * gram_compute() - sum x x^T over sampled output positions of all pictures
+ * gram_compute() - moments over sampled output positions of all pictures
  * @layer: number that keys the choice of positions, with @seed
  * @g:     to be freed with gram_free()
  *

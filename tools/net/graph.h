@@ -22,6 +22,9 @@
 #define NET_MAX_ELEMENTS	(1u << 26)
 #define NET_MAX_WEIGHTS		(1u << 28)
 #define NET_MAX_SUM		(1u << 20)
+/* Limits of our own, far above any network that fits the card. */
+#define NET_MAX_ACTIVATIONS	((uint64_t)1 << 28)	/* elements of all tensors */
+#define NET_MAX_PRODUCTS	((uint64_t)1 << 40)	/* multiplications of all layers */
 
 /** struct net_error - one or more lines of text, the last without a line feed. */
 struct net_error {

@@ -11,6 +11,7 @@
 #define LOWER_MAX_SHIFT		62
 #define LOWER_MAX_BIAS_SHIFT	44
 #define LOWER_MAX_ADD_SHIFT	46
+#define LOWER_MAX_AREA		((size_t)1 << 19)
 #define LOWER_OUTPUT_BITS	22	/* of the largest output seen; leaves 2^9 of headroom */
 
 /* Tensors that must share type and scale, as a forest: root[t] leads to the group's number. */
@@ -31,17 +32,29 @@ static void join(uint32_t *root, uint32_t a, uint32_t b)
 		root[a] = b;
 }
 
-/* A global pool keeps its sum where only weights or nobody read it. */
+/*
+ * A global pool keeps its sum where only weights or nobody read it, and their sums stay
+ * within FORMAT.md section 7: a weight is below 2^20, a pixel below 2^8, which leaves 2^19
+ * of 2^47 for area times inputs.
+ */
 static bool keeps_sum(const struct net *net, const struct net_layer *l)
 {
+	size_t area, sum;
 	uint32_t i, k;
 
 	if (l->kind != NET_GLOBALPOOL)
 		return false;
+	area = (size_t)net->tensors[l->in[0]].h * net->tensors[l->in[0]].w;
+	if (area > LOWER_MAX_AREA)
+		return false;
 	for (i = 0; i < net->layer_count; i++)
-		for (k = 0; k < net->layers[i].in_count; k++)
-			if (net->layers[i].in[k] == l->out && !net_layer_has_weights(&net->layers[i]))
+		for (k = 0; k < net->layers[i].in_count; k++) {
+			if (net->layers[i].in[k] != l->out)
+				continue;
+			sum = net_layer_sum(net, &net->layers[i]);
+			if (!sum || area * sum > LOWER_MAX_AREA)
 				return false;
+		}
 	return true;
 }
 
@@ -108,7 +121,8 @@ static int group_scales(struct qnet *q, const struct calib *c, uint32_t *root, b
 		set_scale(&q->tensors[g], all, sum, bound);
 		if (!g && !all) {
 			free(sum);
-			return net_fail(err, "the picture itself is joined with signed values; give "
+			return net_fail(err,
+					"the picture itself is joined with signed values; give "
 					"--mean and --std, so that it is normalized first");
 		}
 		if (!g) {
@@ -190,7 +204,8 @@ static int lower_add(struct qnet *q, struct fqz_layer *f, struct net_error *err)
 	while (shift >= 0 && ldexp(fmax(r0, r1), shift) > LOWER_MAX_SCALE)
 		shift--;
 	if (shift < 0)
-		return net_fail(err, "an addition whose output is 2^15 times smaller than its inputs");
+		return net_fail(err,
+				"an addition whose output is 2^15 times smaller than its inputs");
 	f->out_shift = (uint32_t)shift;
 	f->add_scale[0] = (int16_t)lrint(ldexp(r0, shift));
 	f->add_scale[1] = (int16_t)lrint(ldexp(r1, shift));
@@ -342,13 +357,15 @@ int lower_channels(struct qnet *q, uint32_t layer, const double *factor, const d
 		int use = b <= LOWER_MAX_BIAS_SHIFT ? b : chosen;
 
 		if (use < 0)
-			return net_fail(err, "layer '%.200s': its scales or biases are beyond 16 bits",
+			return net_fail(err,
+					"layer '%.200s': its scales or biases are beyond 16 bits",
 					l->f.name);
 		for (c = 0; c < t->c; c++) {
 			double f = factor[c] / t->scale, o = bias[c] / t->scale, e;
 			double range = f != 0 ? (top + fabs(o)) / fabs(f) : 0;
 
-			e = channel_params(f, o, use, range, &l->scale[c], &l->bias[c], &l->shift[c]);
+			e = channel_params(f, o, use, range, &l->scale[c], &l->bias[c],
+					   &l->shift[c]);
 			loss += e * e;
 		}
 		if (loss < best) {

@@ -187,7 +187,8 @@ int onnx_array_from_proto(struct onnx_import *im, const Onnx__TensorProto *t,
 		return onnx_refuse(im, "tensor '%.100s' is segmented", name);
 	size = type_size(t->data_type, &is_int);
 	if (!size)
-		return onnx_refuse(im, "tensor '%.100s' has element type %d, which is not supported",
+		return onnx_refuse(im,
+				   "tensor '%.100s' has element type %d, which is not supported",
 				   name, (int)t->data_type);
 	if (t->n_dims > ONNX_MAX_RANK)
 		return onnx_refuse(im, "tensor '%.100s' has %zu dimensions", name, t->n_dims);

@@ -75,8 +75,9 @@ int onnx_refuse(struct onnx_import *im, const char *fmt, ...)
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
 	if (im->node)
-		snprintf(im->err->text + at, sizeof(im->err->text) - at, "\n  node '%.60s' (%.40s): %.120s",
-			 onnx_node_name(im->node), im->node->op_type ? im->node->op_type : "?", what);
+		snprintf(im->err->text + at, sizeof(im->err->text) - at,
+			 "\n  node '%.60s' (%.40s): %.120s", onnx_node_name(im->node),
+			 im->node->op_type ? im->node->op_type : "?", what);
 	else
 		snprintf(im->err->text + at, sizeof(im->err->text) - at, "\n  %.180s", what);
 	return ONNX_REFUSED;
@@ -109,7 +110,8 @@ static int import_initializers(struct onnx_import *im)
 		v->array = a;
 		for (k = 0; !a.is_int && k < a.count; k++)
 			if (isnan(a.f[k])) {
-				onnx_refuse(im, "tensor '%.100s' holds not-a-number values", v->name);
+				onnx_refuse(im, "tensor '%.100s' holds not-a-number values",
+					    v->name);
 				break;
 			}
 	}
@@ -131,8 +133,10 @@ static int import_input(struct onnx_import *im)
 		if (!name || (onnx_find(im, name) && onnx_find(im, name)->kind == ONNX_CONST))
 			continue;
 		if (in)
-			return net_fail(im->err, "the network has several inputs ('%.100s', '%.100s'); "
-					"one picture is supported", in->name, name);
+			return net_fail(im->err,
+					"the network has several inputs ('%.100s', '%.100s'); "
+					"one picture is supported",
+					in->name, name);
 		in = im->graph->input[i];
 	}
 	if (!in || !in->type || in->type->value_case != ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE ||
@@ -145,23 +149,29 @@ static int import_input(struct onnx_import *im)
 	v->kind = ONNX_ACTIVATION;
 	v->rank = 4;
 	if (shape->n_dim != 4)
-		return net_fail(im->err, "input '%.100s' has %zu dimensions; [batch, channels, rows, "
-				"columns] is expected", in->name, shape->n_dim);
+		return net_fail(im->err,
+				"input '%.100s' has %zu dimensions; [batch, channels, rows, "
+				"columns] is expected",
+				in->name, shape->n_dim);
 	for (d = 0; d < 4; d++) {
 		Onnx__TensorShapeProto__Dimension *dim = shape->dim[d];
-		bool fixed = dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
+		bool fixed =
+			dim->value_case == ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
 
 		v->dims[d] = fixed ? dim->dim_value : d ? 0 : 1;
 		if (!d && v->dims[0] <= 0)
 			v->dims[0] = 1;
 		if (d && (v->dims[d] < 1 || v->dims[d] > NET_MAX_DIM))
-			return net_fail(im->err, "input '%.100s': dimension %zu is not a number from 1 "
-					"to %u; fix the input's size when exporting", in->name, d,
-					NET_MAX_DIM);
+			return net_fail(im->err,
+					"input '%.100s': dimension %zu is not a number from 1 "
+					"to %u; fix the input's size when exporting",
+					in->name, d, NET_MAX_DIM);
 	}
 	if (v->dims[0] != 1)
-		return net_fail(im->err, "input '%.100s' has batch %lld; export with batch 1 or a free "
-				"batch", in->name, (long long)v->dims[0]);
+		return net_fail(im->err,
+				"input '%.100s' has batch %lld; export with batch 1 or a free "
+				"batch",
+				in->name, (long long)v->dims[0]);
 	t = net_add_tensor(im->net, in->name, (uint64_t)v->dims[1], (uint64_t)v->dims[2],
 			   (uint64_t)v->dims[3], im->err);
 	if (t < 0)

@@ -187,7 +187,7 @@ static int op_conv(struct onnx_import *im)
 	struct net_tensor t;
 	int64_t k[2], groups;
 	uint32_t oh, ow;
-	size_t i, c;
+	size_t c;
 	int rc;
 
 	if (!x)
@@ -195,7 +195,8 @@ static int op_conv(struct onnx_import *im)
 	t = im->net->tensors[x->tensor];
 	w = onnx_const_input(im, 1);
 	if (!w || w->is_int || w->rank != 4 || (onnx_input(im, 2) && !b))
-		return onnx_refuse(im, "weights must be constants of 4 dimensions, the bias constant");
+		return onnx_refuse(im,
+				   "weights must be constants of 4 dimensions, the bias constant");
 	net_layer_init(&l, NET_CONV);
 	rc = onnx_attr_ints(im, "kernel_shape", 2, k, 0, 0, 1024);
 	if (rc)
@@ -211,9 +212,11 @@ static int op_conv(struct onnx_import *im)
 	groups = onnx_attr_int(im, "group", 1);
 	if (groups < 1 || groups > t.c || t.c % groups || w->dims[0] % groups ||
 	    w->dims[1] != t.c / groups)
-		return onnx_refuse(im, "weights of %lld x %lld channels do not fit %u input channels "
-				   "in %lld groups", (long long)w->dims[0], (long long)w->dims[1],
-				   t.c, (long long)groups);
+		return onnx_refuse(im,
+				   "weights of %lld x %lld channels do not fit %u input channels "
+				   "in %lld groups",
+				   (long long)w->dims[0], (long long)w->dims[1], t.c,
+				   (long long)groups);
 	if (w->count > NET_MAX_WEIGHTS || w->count / (size_t)w->dims[0] > NET_MAX_SUM)
 		return onnx_refuse(im, "more than 2^28 weights, or 2^20 for one output");
 	if (b && (b->is_int || b->count != (size_t)w->dims[0]))
@@ -235,8 +238,8 @@ static int op_conv(struct onnx_import *im)
 		return net_nomem(im->err);
 	}
 	memcpy(l.weight, w->f, w->count * sizeof(float));
-	for (i = 0; b && i < c; i++)
-		l.bias[i] = b->f[i];
+	if (b)
+		memcpy(l.bias, b->f, c * sizeof(float));
 	return emit_picture(im, &l, c, oh, ow);
 }
 
@@ -311,7 +314,8 @@ static int op_batch_norm(struct onnx_import *im)
 	for (c = 0; c < 4; c++) {
 		p[c] = onnx_const_input(im, c + 1);
 		if (!p[c] || p[c]->is_int || p[c]->count != channels)
-			return onnx_refuse(im, "parameter %u is not a constant for each channel", c + 1);
+			return onnx_refuse(im, "parameter %u is not a constant for each channel",
+					   c + 1);
 	}
 	if (x->rank < 2 || x->dims[1] != channels || onnx_attr_int(im, "training_mode", 0) ||
 	    (im->node->n_output > 1 && im->node->output[1][0]))
@@ -538,7 +542,8 @@ static int op_gemm(struct onnx_import *im)
 	if (!x)
 		return ONNX_REFUSED;
 	if (!w || w->is_int || w->rank != 2 || (gemm && onnx_input(im, 2) && !b))
-		return onnx_refuse(im, "weights must be constants of 2 dimensions, the bias constant");
+		return onnx_refuse(im,
+				   "weights must be constants of 2 dimensions, the bias constant");
 	if (!gemm)
 		return dense(im, x, w, false, 1.0f, NULL, 0.0f);
 	if (onnx_attr_int(im, "transA", 0))
@@ -629,7 +634,8 @@ static int op_axes(struct onnx_import *im)
 			continue;
 		dims[i] = x->dims[axis];
 		if (dims[i] != 1 && axis < last)
-			return onnx_refuse(im, "the data would have to be moved; only NCHW networks "
+			return onnx_refuse(im,
+					   "the data would have to be moved; only NCHW networks "
 					   "are supported");
 		last = dims[i] != 1 ? (int)axis : last;
 	}

@@ -110,20 +110,28 @@ int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma
 		       const int exponents[2], int bias, const uint8_t *component,
 		       struct quant_alphabet *a, float *scale, uint8_t *symbols);
 
-/** struct gram - inputs' second moments of a layer, in blocks along the diagonal */
+/**
+ * struct gram - second moments of a layer's inputs, in blocks along the diagonal
+ *
+ * x is the input as the card will see it, t the float network's, in the same unit. All
+ * sums run over the same samples; less the means where the bias makes up for these.
+ */
 struct gram {
 	size_t groups, sum;		/* of the layer */
 	size_t blocks, block;		/* for each group: count, and size of all but the last */
-	double *matrix;			/* groups * blocks matrices of block * block */
+	double *matrix;			/* sum x x^T: groups * blocks times block * block */
+	double *cross;			/* sum t x^T, likewise; NULL: t is taken to be x */
 	size_t samples;
 };
 
 /**
  * quant_feedback() - error feedback through the inputs' Gram matrix
- * @gram: of the layer's inputs as the card will see them
+ * @gram: of the layer's inputs
  *
- * The means' places relative to the shift values are searched, not taken from the
- * mixture, so QUANT_RECENTRALIZED is obeyed whatever the mixture looks like.
+ * The weights are first fitted so that on the card's inputs they give what the float ones
+ * give on the float network's. The means' places relative to the shift values are
+ * searched, not taken from the mixture, so QUANT_RECENTRALIZED is obeyed whatever the
+ * mixture looks like.
  *
  * Return: 0 or -ENOMEM.
  */

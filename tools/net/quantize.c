@@ -13,7 +13,7 @@
 #include "gram.h"
 #include "quantize.h"
 
-#define QUANTIZE_WATCHED	8	/* pictures whose float tensors are kept for the SNR */
+#define QUANTIZE_WATCHED	8	/* pictures beside which nearest rounding is watched */
 
 struct quantizer {
 	const struct net *net;
@@ -23,7 +23,8 @@ struct quantizer {
 	struct calib calib;
 	uint8_t **tensors;	/* by tensor: all pictures' integers */
 	size_t *bytes;		/* of one picture's tensor */
-	float **real;		/* by tensor: float values of the watched pictures */
+	int16_t **real;		/* by tensor: the float network's values of the watched pictures */
+	float *real_scale;	/* by tensor: of one step of them */
 	size_t watched;
 	uint32_t *last;		/* by tensor: last layer that reads it */
 	float **x, **y;		/* by worker: scratch tensors */
@@ -76,7 +77,7 @@ size_t quantize_memory(const struct net *net)
 		live = 0;
 		for (t = 0; t <= i + 1; t++)
 			if (t == i + 1 || last[t] >= i)
-				live += net_tensor_elements(&net->tensors[t]);
+				live += 3 * net_tensor_elements(&net->tensors[t]);
 		most = live > most ? live : most;
 	}
 	free(last);
@@ -118,6 +119,25 @@ static int sums_picture(void *arg, size_t picture, unsigned int worker)
 	return rc;
 }
 
+static void real_load(const struct quantizer *z, uint32_t t, size_t picture, float scale,
+		      float *x)
+{
+	size_t n = net_tensor_elements(&z->net->tensors[t]), i;
+	const int16_t *real = z->real[t] + picture * n;
+
+	for (i = 0; i < n; i++)
+		x[i] = scale * (float)real[i];
+}
+
+/* The float network's input of the layer, in units of the integers. */
+static void layer_target(void *arg, size_t picture, float *x)
+{
+	struct quantizer *z = arg;
+	uint32_t t = z->net->layers[z->layer].in[0];
+
+	real_load(z, t, picture, z->real_scale[t] / z->q->tensors[t].scale, x);
+}
+
 static int run_picture(void *arg, size_t picture, unsigned int worker)
 {
 	struct quantizer *z = arg;
@@ -137,21 +157,29 @@ static int watch_picture(void *arg, size_t picture, unsigned int worker)
 	struct quantizer *z = arg;
 	const struct net_layer *l = &z->net->layers[z->layer];
 	size_t n = net_tensor_elements(&z->net->tensors[l->out]), i;
-	float *out = z->real[l->out] + picture * n;
-	const float *in[NET_MAX_INPUTS];
 	double scale = z->q->tensors[l->out].scale, signal = 0, noise = 0;
+	float *out = z->y[worker], *x = z->x[worker], *in[NET_MAX_INPUTS];
 	uint32_t k;
 	int rc;
 
-	for (k = 0; k < l->in_count; k++)
-		in[k] = z->real[l->in[k]] +
-			picture * net_tensor_elements(&z->net->tensors[l->in[k]]);
-	rc = net_layer_run(z->net, l, in, out, &z->work[worker]);
+	for (k = 0; k < l->in_count; k++) {
+		in[k] = x;
+		real_load(z, l->in[k], picture, z->real_scale[l->in[k]], x);
+		x += net_tensor_elements(&z->net->tensors[l->in[k]]);
+	}
+	rc = net_layer_run(z->net, l, (const float *const *)in, out, &z->work[worker]);
 	if (rc)
 		return rc;
-	simulate_load(&z->q->tensors[l->out], tensor_at(z, l->out, picture), z->y[worker]);
 	for (i = 0; i < n; i++) {
-		double d = out[i] - z->y[worker][i] * scale;
+		float v = out[i] / z->real_scale[l->out];
+
+		/* Its own rounding may carry a value a little beyond the largest seen. */
+		z->real[l->out][picture * n + i] =
+			(int16_t)lrintf(fminf(fmaxf(v, -INT16_MAX), INT16_MAX));
+	}
+	simulate_load(&z->q->tensors[l->out], tensor_at(z, l->out, picture), z->x[worker]);
+	for (i = 0; i < n; i++) {
+		double d = out[i] - z->x[worker][i] * scale;
 
 		signal += (double)out[i] * out[i];
 		noise += d * d;
@@ -206,7 +234,7 @@ static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
 static int quantize_weights(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
 {
 	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c;
-	struct gram_source source = { z->set->pictures, layer_input, z };
+	struct gram_source source = { z->set->pictures, layer_input, layer_target, true, z };
 	struct gram gram;
 	int rc;
 
@@ -261,7 +289,7 @@ static int tensor_alloc(struct quantizer *z, uint32_t t)
 
 	z->bytes[t] = n * simulate_bytes(z->q->tensors[t].type);
 	z->tensors[t] = malloc(z->bytes[t] * z->set->pictures);
-	z->real[t] = malloc(n * z->watched * sizeof(float));
+	z->real[t] = malloc(n * z->watched * sizeof(int16_t));
 	return z->tensors[t] && z->real[t] ? 0 : net_nomem(z->err);
 }
 
@@ -321,13 +349,20 @@ static int scratch_alloc(struct quantizer *z)
 	const struct net *net = z->net;
 	unsigned int threads = z->o->weights.threads, w;
 	size_t largest = 0, n;
-	uint32_t i;
+	uint32_t i, k;
 
-	for (i = 0; i < net->tensor_count; i++) {
-		n = net_tensor_elements(&net->tensors[i]);
+	/* Room for all inputs of a layer at once. */
+	for (i = 0; i < net->layer_count; i++) {
+		n = net_tensor_elements(&net->tensors[net->layers[i].out]);
+		largest = n > largest ? n : largest;
+		for (k = 0, n = 0; k < net->layers[i].in_count; k++)
+			n += net_tensor_elements(&net->tensors[net->layers[i].in[k]]);
 		largest = n > largest ? n : largest;
 	}
-	z->watched = z->set->pictures < QUANTIZE_WATCHED ? z->set->pictures : QUANTIZE_WATCHED;
+	z->watched = z->set->pictures;
+	if (!z->o->feedback && z->watched > QUANTIZE_WATCHED)
+		z->watched = QUANTIZE_WATCHED;
+	z->real_scale = calloc(net->tensor_count, sizeof(*z->real_scale));
 	z->tensors = calloc(net->tensor_count, sizeof(*z->tensors));
 	z->bytes = calloc(net->tensor_count, sizeof(*z->bytes));
 	z->real = calloc(net->tensor_count, sizeof(*z->real));
@@ -337,8 +372,8 @@ static int scratch_alloc(struct quantizer *z)
 	z->work = calloc(threads, sizeof(*z->work));
 	z->signal = calloc(z->watched, sizeof(*z->signal));
 	z->noise = calloc(z->watched, sizeof(*z->noise));
-	if (!z->tensors || !z->bytes || !z->real || !z->last || !z->x || !z->y || !z->work ||
-	    !z->signal || !z->noise)
+	if (!z->tensors || !z->bytes || !z->real || !z->real_scale || !z->last || !z->x ||
+	    !z->y || !z->work || !z->signal || !z->noise)
 		return net_nomem(z->err);
 	for (w = 0; w < threads; w++) {
 		z->x[w] = malloc(largest * sizeof(float));
@@ -372,6 +407,7 @@ static void scratch_free(struct quantizer *z)
 	free(z->tensors);
 	free(z->bytes);
 	free(z->real);
+	free(z->real_scale);
 	free(z->last);
 	free(z->x);
 	free(z->y);
@@ -385,13 +421,22 @@ static void scratch_free(struct quantizer *z)
 static int input_load(struct quantizer *z)
 {
 	size_t n = net_tensor_elements(&z->net->tensors[0]), i;
+	uint32_t t;
 	int rc = tensor_alloc(z, 0);
 
 	if (rc)
 		return rc;
+	/* The largest value that was seen is the largest of 16 bits. */
+	for (t = 1; t < z->net->tensor_count; t++) {
+		const struct calib_range *r = &z->calib.ranges[t];
+		float top = fmaxf(r->largest[0], r->largest[1]);
+
+		z->real_scale[t] = top > 0 ? top / INT16_MAX : 1;
+	}
+	z->real_scale[0] = z->set->pixel_scale;
 	memcpy(z->tensors[0], z->set->pixels, n * z->set->pictures);
 	for (i = 0; i < n * z->watched; i++)
-		z->real[0][i] = (float)z->set->pixels[i] * z->set->pixel_scale;
+		z->real[0][i] = z->set->pixels[i];
 	return 0;
 }
 

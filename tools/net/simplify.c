@@ -235,8 +235,10 @@ static int check_left_over(const struct net *net, struct net_error *err)
 		     l->pad_bottom >= (l->kernel_h - 1) * l->dilation_h + 1 ||
 		     l->pad_left >= (l->kernel_w - 1) * l->dilation_w + 1 ||
 		     l->pad_right >= (l->kernel_w - 1) * l->dilation_w + 1))
-			return net_fail(err, "layer '%.200s': the padding is as large as the kernel, "
-					"which the card can't do", l->name);
+			return net_fail(err,
+					"layer '%.200s': the padding is as large as the kernel, "
+					"which the card can't do",
+					l->name);
 	}
 	return 0;
 }
@@ -326,6 +328,38 @@ static int concat_split(struct net *net, struct net_error *err)
 	return 0;
 }
 
+/* A small file can describe work without end; and weights may have become infinite by folding. */
+static int check_size(const struct net *net, struct net_error *err)
+{
+	uint64_t activations = 0, products = 0;
+	uint32_t i;
+	size_t k, n;
+
+	for (i = 0; i < net->tensor_count; i++)
+		activations += net_tensor_elements(&net->tensors[i]);
+	for (i = 0; i < net->layer_count; i++) {
+		const struct net_layer *l = &net->layers[i];
+		const struct net_tensor *t = &net->tensors[l->out];
+
+		n = net_layer_weights(net, l);
+		products += (uint64_t)n * t->h * t->w;
+		for (k = 0; k < n; k++)
+			if (!isfinite(l->weight[k]))
+				break;
+		if (k < n)
+			return net_fail(err, "layer '%.200s' has infinite weights", l->name);
+		for (k = 0; l->bias && k < t->c; k++)
+			if (!isfinite(l->bias[k]) || (l->scale && !isfinite(l->scale[k])))
+				return net_fail(err, "layer '%.200s' has an infinite scale or bias",
+						l->name);
+	}
+	if (activations > NET_MAX_ACTIVATIONS || products > NET_MAX_PRODUCTS)
+		return net_fail(err, "the network is too large: %llu activations, %llu "
+				"multiplications; at most 2^28 and 2^40 are supported",
+				(unsigned long long)activations, (unsigned long long)products);
+	return 0;
+}
+
 int net_simplify(struct net *net, struct net_error *err)
 {
 	struct uses u = { NULL, NULL };
@@ -363,6 +397,8 @@ int net_simplify(struct net *net, struct net_error *err)
 			      NET_MAX_LAYERS);
 	if (!rc && net->output != net->layer_count)
 		rc = net_fail(err, "the output is not written by the last layer");
+	if (!rc)
+		rc = check_size(net, err);
 out:
 	free(u.writer);
 	free(u.readers);

@@ -63,7 +63,8 @@ static void requantize(const struct fqz_layer *f, const struct fqz_tensor *t, co
 	uint32_t c;
 
 	for (c = 0; c < t->c; c++) {
-		int64_t scale = f->scale[c], bias = (int64_t)f->bias[c] * ((int64_t)1 << f->bias_shift);
+		int64_t scale = f->scale[c];
+		int64_t bias = (int64_t)f->bias[c] * ((int64_t)1 << f->bias_shift);
 
 		for (i = c * area; i < (c + 1) * area; i++) {
 			int64_t v = bounded(f, rshift(llrintf(acc[i]) * scale + bias, f->shift[c]));
