@@ -8,6 +8,9 @@
 
 #include "fqa.h"
 
+/* How often a wait looks for progress, and for lost interrupts, within its timeout. */
+#define FQA_LOOKS	5
+
 void fqa_admin_init(struct fqa_admin *admin)
 {
 	spin_lock_init(&admin->lock);
@@ -191,12 +194,13 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 {
 	struct fqa_card *card = cmd->card;
 	unsigned int ms = cmd->internal ? FQA_RESET_TIMEOUT_MS : FQA_ADMIN_TIMEOUT_MS;
-	u32 before = fqa_hw_read(card, FQA_REG_PROGRESS(0));
-	u32 now;
+	u32 now, before = fqa_hw_read(card, FQA_REG_PROGRESS(0));
+	unsigned int looks = 0;
 	long left;
 
 	for (;;) {
-		left = wait_for_completion_killable_timeout(&cmd->done, msecs_to_jiffies(ms));
+		left = wait_for_completion_killable_timeout(&cmd->done,
+							    msecs_to_jiffies(ms / FQA_LOOKS));
 		if (left > 0)
 			return cmd->error;
 		if (left < 0)
@@ -206,12 +210,14 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 		now = fqa_hw_read(card, FQA_REG_PROGRESS(0));
 		if (try_wait_for_completion(&cmd->done))
 			return cmd->error;
-		if (now == before) {
-			if (cmd->internal)
-				return -ETIMEDOUT;
-			fqa_reset_request(card, "does not answer an admin command");
-		}
+		looks = now == before ? looks + 1 : 0;
 		before = now;
+		if (looks < FQA_LOOKS)
+			continue;
+		if (cmd->internal)
+			return -ETIMEDOUT;
+		fqa_reset_request(card, "does not answer an admin command");
+		looks = 0;
 	}
 }
 

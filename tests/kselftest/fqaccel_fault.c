@@ -14,7 +14,7 @@
 #include "fqaccel_test.h"
 #include "kselftest_harness.h"
 
-#define LONG_BATCH	20000
+#define LONG_BATCH	4000	/* pictures: takes a while on any card */
 
 #define SC_DMA_FAULT	0x10	/* CARD.md section 7 */
 
@@ -133,7 +133,7 @@ TEST_F_TIMEOUT(fault, corrupt_completions_in_reset, 60)
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
-/* What has not started outlives a reset that another open file has caused. */
+/* What has not started outlives a reset, its own open file's and another's. */
 TEST_F_TIMEOUT(fault, queued_runs_survive, 60)
 {
 	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
@@ -143,9 +143,9 @@ TEST_F_TIMEOUT(fault, queued_runs_survive, 60)
 	int i, ok = 0, lost = 0;
 
 	ASSERT_EQ(0, test_rig_open(&other, &self->data, 1));
+	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
 	for (i = 0; i < 40; i++)
 		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
-	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
 	EXPECT_EQ(0, run_once(&other, 1, &wait));
 	for (i = 1; i <= 40; i++) {
 		ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, i, -1, &wait));
@@ -157,8 +157,8 @@ TEST_F_TIMEOUT(fault, queued_runs_survive, 60)
 		}
 	}
 	EXPECT_LT(0, lost);
-	/* At most two on each hardware queue, and the corrupt one. */
-	EXPECT_GE(2 * (int)self->before.hw_queues + 1, lost);
+	/* At most two on each hardware queue. */
+	EXPECT_GE(2 * (int)self->before.hw_queues, lost);
 	EXPECT_LT(0, ok);
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 	test_rig_close(&other);
