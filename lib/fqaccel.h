@@ -123,6 +123,7 @@ struct fqaccel_model_info {
 	uint32_t resize_shorter;	/* FORMAT.md section 2 */
 };
 
+/** fqaccel_model_info() - @size is sizeof(struct fqaccel_model_info) as the caller knows it. */
 int fqaccel_model_info(struct fqaccel_model *model, struct fqaccel_model_info *info, size_t size);
 
 /** fqaccel_model_class() - name of a class, NULL if there is none; lives as long as the model. */
@@ -159,6 +160,7 @@ int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, 
 /** fqaccel_buffer_create() - zeroed memory that the card reaches; @directions: FQACCEL_CARD_*. */
 int fqaccel_buffer_create(struct fqaccel_card *card, size_t len, unsigned int directions,
 			  struct fqaccel_buffer **out);
+/** fqaccel_buffer_data() - its address, for the program; fqaccel_buffer_size(): its bytes. */
 void *fqaccel_buffer_data(struct fqaccel_buffer *buf);
 size_t fqaccel_buffer_size(struct fqaccel_buffer *buf);
 /** fqaccel_buffer_close() - NULL is allowed. Runs that use it still finish; their output is lost. */

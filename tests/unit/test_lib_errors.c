@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "private.h"
+#include "soft.h"
 #include "smallnet.h"
 #include "tap.h"
 
@@ -225,6 +225,103 @@ static void test_objects(void)
 	fqaccel_buffer_close(buf);
 }
 
+/* A card of one's own with the small network. */
+static struct fqaccel_card *own_card(struct fqaccel_model **model)
+{
+	struct fqaccel_card *own;
+	void *data;
+	size_t len;
+
+	if (small_fc(&data, &len) || fqaccel_card_open("soft", &own) ||
+	    fqaccel_model_load(own, data, len, model))
+		bail("no card: %s", fqaccel_error());
+	free(data);
+	return own;
+}
+
+static void test_dma_fault(void)
+{
+	static const uint8_t x[SMALL_FC_INPUTS];
+	struct fqaccel_run_result result;
+	struct fqaccel_run_desc run;
+	struct fqaccel_buffer *buf;
+	struct fqaccel_queue *queue;
+	struct fqaccel_model *model;
+	struct fqaccel_card *own = own_card(&model);
+	int32_t y[SMALL_CLASSES];
+	uint64_t seq;
+
+	if (fqaccel_queue_create(own, 0, &queue) ||
+	    fqaccel_buffer_create(own, 200, FQACCEL_CARD_READS | FQACCEL_CARD_WRITES, &buf))
+		bail("no objects");
+	card_fault_set(own->soft->card, CARD_FAULT_FAIL_DMA, 1);
+	failed(fqaccel_infer(model, x, y, 1), -EFAULT, "DMA_FAULT", "a transfer that fails");
+	is_int(fqaccel_infer(model, x, y, 1), 0, "the next run is not disturbed");
+	card_fault_set(own->soft->card, CARD_FAULT_FAIL_DMA, 1);
+	run = (struct fqaccel_run_desc){
+		.model = model, .input = buf, .output = buf, .output_offset = 100, .batch = 1,
+	};
+	if (fqaccel_queue_submit(queue, &run, 1, &seq) != 1)
+		bail("submit: %s", fqaccel_error());
+	is_int(fqaccel_queue_wait(queue, seq, -1, &result), 0, "waiting for a run that failed works");
+	is_int(result.status, -EFAULT, "its status");
+	is_int(result.card_status, FQA_SC_DMA_FAULT, "the card's");
+	is_int(result.cycles, 0, "no cycles");
+	failed(fqaccel_queue_wait(queue, seq, -1, NULL), -EFAULT, "DMA_FAULT", "without a result");
+	fqaccel_queue_close(queue);
+	fqaccel_buffer_close(buf);
+	fqaccel_model_close(model);
+	fqaccel_card_close(own);
+}
+
+/* The card stops for good: everybody is told, nobody waits for ever. */
+static void test_dead(void)
+{
+	enum { RUNS = 20 };
+	static const uint8_t x[SMALL_FC_INPUTS];
+	struct fqaccel_model *model, *other = NULL;
+	struct fqaccel_card *own = own_card(&model);
+	struct fqaccel_run_desc runs[RUNS];
+	struct fqaccel_run_result result;
+	struct fqaccel_queue *queue;
+	struct fqaccel_buffer *buf;
+	int32_t y[SMALL_CLASSES];
+	uint64_t seq;
+	int i, finished = 0;
+
+	if (fqaccel_queue_create(own, 0, &queue) ||
+	    fqaccel_buffer_create(own, 200, FQACCEL_CARD_READS | FQACCEL_CARD_WRITES, &buf))
+		bail("no objects");
+	for (i = 0; i < RUNS; i++)
+		runs[i] = (struct fqaccel_run_desc){
+			.model = model, .input = buf, .output = buf, .output_offset = 100,
+			.batch = 1,
+		};
+	/* Both under the lock: the card dies with runs on the way. */
+	soft_lock(own->soft);
+	card_mmio_write(own->soft->card, FQA_REG_SQ_TAIL(3), SOFT_IO_ENTRIES, 4);
+	soft_unlock(own->soft);
+	if (fqaccel_queue_submit(queue, runs, RUNS, &seq) > 0) {
+		for (i = 1; i <= RUNS; i++)
+			finished += !fqaccel_queue_wait(queue, (uint64_t)i, -1, &result) &&
+				    (!result.status || result.status == -ENODEV);
+		is_int(finished, RUNS, "every run of a card that died has a result");
+	} else {
+		ok(strstr(fqaccel_error(), "open it anew"), "a card that died takes no runs");
+	}
+	failed(fqaccel_infer(model, x, y, 1), -ENODEV, "open it anew", "a run on a dead card");
+	failed(fqaccel_model_load(own, model->data, model->len, &other), -ENODEV, "open it anew",
+	       "a load on a dead card");
+	fqaccel_queue_close(queue);
+	fqaccel_buffer_close(buf);
+	fqaccel_model_close(model);
+	fqaccel_card_close(own);
+	own = own_card(&model);
+	is_int(fqaccel_infer(model, x, y, 1), 0, "a card that is opened anew works");
+	fqaccel_model_close(model);
+	fqaccel_card_close(own);
+}
+
 /* A folder made like /dev and sysfs. */
 static void test_find(void)
 {
@@ -279,6 +376,8 @@ int main(void)
 	test_file();
 	test_runs();
 	test_objects();
+	test_dma_fault();
+	test_dead();
 	fqaccel_card_close(card);
 	return tap_done();
 }
