@@ -34,7 +34,7 @@ static atomic_uint tap_count, tap_failures;
 static void diag(const char *fmt, ...) TAP_PRINTF(1, 2);
 static bool tap_result(bool pass, const char *file, int line, const char *fmt,
 		       ...) TAP_PRINTF(4, 5);
-static void bail(const char *fmt, ...) TAP_PRINTF(1, 2);
+static void bail(const char *fmt, ...) TAP_PRINTF(1, 2) __attribute__((noreturn));
 
 /* A remark for the reader of the output; prove shows it, but does not count it. */
 static void diag(const char *fmt, ...)
