@@ -82,7 +82,6 @@ struct card_command {
 	bool finished;			/* its completion waits to be posted */
 	bool hung;			/* CARD_FAULT_HANG: only a reset ends it */
 	struct card_command *target;	/* ABORT: the command waited for */
-	struct card_queue *victim;	/* DELETE_QUEUE: the queue waited for */
 	struct card_work *work;		/* LOAD, RUN */
 	enum card_advance (*advance)(struct card *card, struct card_command *cmd);
 	struct card_result done;

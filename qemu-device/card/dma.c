@@ -22,18 +22,22 @@ int card_dma_write(struct card *card, uint64_t addr, const void *buf, size_t len
 /* Data as opposed to rings and lists: counted, and subject to CARD_FAULT_FAIL_DMA. */
 int card_data_write(struct card *card, uint64_t addr, const void *buf, size_t len)
 {
-	if (card_fault_take(card, CARD_FAULT_FAIL_DMA))
-		return -EIO;
-	card->stats.bytes_written += len;
-	return card_dma_write(card, addr, buf, len);
+	int err = card_fault_take(card, CARD_FAULT_FAIL_DMA) ? -EIO :
+		  card_dma_write(card, addr, buf, len);
+
+	if (!err)
+		card->stats.bytes_written += len;
+	return err;
 }
 
 static int data_read(struct card *card, uint64_t addr, void *buf, size_t len)
 {
-	if (card_fault_take(card, CARD_FAULT_FAIL_DMA))
-		return -EIO;
-	card->stats.bytes_read += len;
-	return card_dma_read(card, addr, buf, len);
+	int err = card_fault_take(card, CARD_FAULT_FAIL_DMA) ? -EIO :
+		  card_dma_read(card, addr, buf, len);
+
+	if (!err)
+		card->stats.bytes_read += len;
+	return err;
 }
 
 static bool segment_valid(uint64_t addr, uint32_t len)

@@ -505,6 +505,33 @@ static void test_load_first(void)
 	bench_exit(&b);
 }
 
+static void test_stats(void)
+{
+	struct fqa_hw_command cmd, get = { .opcode = FQA_OP_GET_STATS };
+	struct fqa_hw_stats *s;
+	struct bench b;
+	uint64_t out, at;
+
+	bench_init(&b, &usual, 16 << 20, 0);
+	at = host_alloc(&b.h, sizeof(*s), 8);
+	s = host_at(&b.h, at);
+	get.get.addr = htole64(at);
+	get.get.len = htole32(sizeof(*s));
+	cmd = whole(&b, 1, 3, &out);
+	is_int(host_do(&b.h, &b.q[0], &cmd, NULL), 0, "RUN of 3 pictures");
+	card_fault_set(b.h.card, CARD_FAULT_FAIL_DMA, 1);
+	host_do(&b.h, &b.q[0], &cmd, NULL);
+	is_int(host_do(&b.h, &b.admin, &get, NULL), 0, "GET_STATS");
+	is_int(le64toh(s->runs), 1, "runs");
+	is_int(le64toh(s->pictures), 3, "pictures");
+	is_int(le64toh(s->cycles), (int64_t)(3 * le64toh(b.info.cycles)), "cycles");
+	is_int(le64toh(s->bytes_read), (int64_t)(b.t.len + 3 * b.t.in_bytes), "bytes read");
+	is_int(le64toh(s->bytes_written), (int64_t)(sizeof(b.info) + 3 * b.t.out_bytes),
+	       "bytes written");
+	is_int(le64toh(s->images), 1, "images");
+	bench_exit(&b);
+}
+
 static void test_progress(void)
 {
 	struct fqa_hw_command cmd;
@@ -576,6 +603,7 @@ int main(void)
 	test_arenas();
 	test_load_waits();
 	test_load_first();
+	test_stats();
 	test_progress();
 	test_flip();
 	return tap_done();
