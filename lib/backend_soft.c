@@ -227,9 +227,21 @@ static int soft_fail_open(int err)
 	return fqaccel_fail(err, "the soft card could not be started: %s", fqaccel_strerror(err));
 }
 
+/* Runs of a queue go one after another: a large machine needs more queues to be kept busy. */
+static struct card_config choose_config(void)
+{
+	struct card_config config = CARD_CONFIG_DEFAULT;
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (online > (long)config.io_queues)
+		config.io_queues = online < FQA_MAX_IO_QUEUES ? (uint32_t)online
+							      : FQA_MAX_IO_QUEUES;
+	return config;
+}
+
 int fqaccel_soft_open(struct fqaccel_card *card)
 {
-	const struct card_config config = CARD_CONFIG_DEFAULT;
+	const struct card_config config = choose_config();
 	struct soft_card *s = calloc(1, sizeof(*s));
 	int ret;
 

@@ -15,7 +15,7 @@
 #include "fqaccel.h"
 #include "fqz.h"
 
-#define MAX_TOP	1000000u
+#define MAX_TOP	1000u
 
 struct options {
 	const char *card, *output;

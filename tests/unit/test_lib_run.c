@@ -63,7 +63,7 @@ static void test_card(void)
 	is_int(info.hw_version, 0x10000, "hardware version");
 	is_int(info.format, 0x10000, "format version");
 	is_int(info.memory_size, 256 << 20, "card memory");
-	is_int(info.hw_queues, 8, "hardware queues");
+	ok(info.hw_queues >= 8 && info.hw_queues <= 64, "hardware queues");
 	memset(&info, 0xcc, sizeof(info));
 	is_int(fqaccel_card_info(card, &info, sizeof(info.name)), 0, "a shorter info");
 	ok(info.address[0] == (char)0xcc, "nothing is written past a shorter info");
