@@ -4,6 +4,8 @@
  * the whole network, batches, every layer alone, and every prefix of the layers, of
 the sample and of the golden images; and what both say of images that are wrong.
  */
+#include <unistd.h>
+
 #include "guest.h"
 #include "../../unit/tap.h"
 
@@ -113,13 +115,19 @@ static void compare_model(const char *path)
 static void compare_refusal(const char *path)
 {
 	struct fqaccel_card *soft, *card;
+	struct fqaccel_card_info info;
 	struct fqaccel_model *model = NULL;
+	unsigned int i;
 	char want[512];
 	uint64_t memory;
 	int ret;
 
-	if (fqaccel_card_open("soft", &soft) || fqaccel_card_open(GUEST_DEVICE, &card))
+	if (fqaccel_card_open("soft", &soft) || fqaccel_card_open(GUEST_DEVICE, &card) ||
+	    fqaccel_card_info(card, &info, sizeof(info)))
 		bail("%s", fqaccel_error());
+	/* The last model of a closed file goes away in the background. */
+	for (i = 0; i < 100 && guest_memory_free(card) != info.memory_size; i++)
+		usleep(50000);
 	memory = guest_memory_free(card);
 	ret = fqaccel_model_load_file(soft, path, &model);
 	snprintf(want, sizeof(want), "%s", fqaccel_error());
