@@ -117,11 +117,12 @@ void card_power(struct card *card, bool on);
  * reset. One-shot knobs count down: @value = how many times.
  */
 enum card_fault {
-	CARD_FAULT_HANG,		/* the next @value RUN commands never progress or complete */
+	CARD_FAULT_HANG,		/* the next @value RUNs neither progress nor complete */
 	CARD_FAULT_DROP_IRQ,		/* the next @value interrupts are not sent */
-	CARD_FAULT_CORRUPT_COMPLETION,	/* the next @value completions carry an unknown command identifier */
+	CARD_FAULT_CORRUPT_COMPLETION,	/* the next @value completions carry an unknown CID */
 	CARD_FAULT_FAIL_DMA,		/* the next @value data transfers fail */
-	CARD_FAULT_FLIP_BIT,		/* flips bit @value of card memory, once, now */
+	CARD_FAULT_FLIP_BIT,		/* flips bit @value of card memory, once, now; a bit of an */
+					/* image shows in no RUN, as LOAD decodes the weights */
 	CARD_FAULT_GONE,		/* 1: as if pulled out: all ones, no DMA, no interrupt */
 };
 

@@ -15,7 +15,7 @@
 
 #define CARD_FIRMWARE		0x00010000u	/* 0.1.0 */
 #define CARD_READY_UNITS	20u		/* CAP 31:24: READY follows ENABLE within 2 s */
-#define CARD_MAX_OUTSTANDING	256u		/* commands read and not completed, for each queue */
+#define CARD_MAX_OUTSTANDING	256u		/* commands of a queue read, not completed */
 #define CARD_STEP_BUDGET	16		/* DMA transfers of one card_step() */
 #define CARD_LIST_LAYER		0xfffffffeu	/* CARD.md 7: a fault reading a list itself */
 #define CARD_QUEUES		(FQA_MAX_IO_QUEUES + 1)

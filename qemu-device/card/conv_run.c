@@ -49,7 +49,6 @@ static void widen(const struct card_tensor *t, const uint8_t *from, uint64_t at,
 		  uint32_t count, int16_t *to)
 {
 	uint32_t i;
-	int32_t wide;
 
 	from += at * (t->type == FQZ_S32 ? 4 : 1);
 	if (t->type == FQZ_U8 && step == 1) {
@@ -59,10 +58,8 @@ static void widen(const struct card_tensor *t, const uint8_t *from, uint64_t at,
 		for (i = 0; i < count; i++)
 			to[i] = (int8_t)from[i];
 	} else if (t->type == FQZ_S32) {
-		for (i = 0; i < count; i++) {
-			memcpy(&wide, from + 4 * (size_t)i * step, sizeof(wide));
-			to[i] = (int16_t)wide;
-		}
+		for (i = 0; i < count; i++)
+			to[i] = (int16_t)card_get_s32(from + 4 * (size_t)i * step);
 	} else {
 		for (i = 0; i < count; i++)
 			to[i] = t->type == FQZ_U8 ? from[(size_t)i * step] :
@@ -188,10 +185,9 @@ static void pack_tile(const struct job *j, uint32_t channel, uint32_t pixel, uin
 static void put(const struct job *j, uint32_t c, uint32_t pixel, int64_t value)
 {
 	uint64_t at = (uint64_t)c * j->cv->area + pixel;
-	int32_t wide = (int32_t)value;
 
 	if (j->out->type == FQZ_S32)
-		memcpy(j->y + 4 * at, &wide, sizeof(wide));
+		card_put_s32(j->y + 4 * at, (int32_t)value);
 	else
 		j->y[at] = (uint8_t)value;
 }
@@ -390,7 +386,6 @@ static int run_direct(const struct job *j, const struct conv_group *g, uint32_t 
 static int64_t wide_input(const struct job *j, uint32_t c, int64_t y, int64_t x)
 {
 	uint64_t at = ((uint64_t)c * j->in->h + (uint64_t)y) * j->in->w + (uint64_t)x;
-	int32_t wide;
 
 	if (y < 0 || y >= j->in->h || x < 0 || x >= j->in->w)
 		return 0;
@@ -398,8 +393,7 @@ static int64_t wide_input(const struct job *j, uint32_t c, int64_t y, int64_t x)
 		return j->x[at];
 	if (j->in->type == FQZ_S8)
 		return (int8_t)j->x[at];
-	memcpy(&wide, j->x + 4 * at, sizeof(wide));
-	return wide;
+	return card_get_s32(j->x + 4 * at);
 }
 
 static int64_t wide_sum(const struct job *j, uint32_t channel, uint32_t pixel,

@@ -8,10 +8,12 @@
 
 #include "fqz.h"
 
+#include <endian.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct card_tensor {
 	enum fqz_type type;
@@ -34,6 +36,22 @@ struct card_layer {
 	uint64_t cycles;		/* CARD.md section 8, of one picture */
 	void *prepared;			/* the executor's form of the weights */
 };
+
+/* Elements of S32 tensors, little-endian at any alignment. */
+static inline int32_t card_get_s32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return (int32_t)le32toh(v);
+}
+
+static inline void card_put_s32(uint8_t *p, int32_t value)
+{
+	uint32_t v = htole32((uint32_t)value);
+
+	memcpy(p, &v, sizeof(v));
+}
 
 struct card_exec;
 

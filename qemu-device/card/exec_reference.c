@@ -14,7 +14,6 @@
 static int64_t get(const struct card_tensor *t, const uint8_t *arena, uint64_t i)
 {
 	const uint8_t *p = arena + t->offset;
-	int32_t wide;
 
 	switch (t->type) {
 	case FQZ_U8:
@@ -22,17 +21,14 @@ static int64_t get(const struct card_tensor *t, const uint8_t *arena, uint64_t i
 	case FQZ_S8:
 		return (int8_t)p[i];
 	default:
-		memcpy(&wide, p + 4 * i, 4);
-		return wide;
+		return card_get_s32(p + 4 * i);
 	}
 }
 
 static void put(const struct card_tensor *t, uint8_t *arena, uint64_t i, int64_t value)
 {
-	int32_t wide = (int32_t)value;
-
 	if (t->type == FQZ_S32)
-		memcpy(arena + t->offset + 4 * i, &wide, 4);
+		card_put_s32(arena + t->offset + 4 * i, (int32_t)value);
 	else
 		arena[t->offset + i] = (uint8_t)value;
 }

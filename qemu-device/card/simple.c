@@ -109,7 +109,7 @@ static int run_sumpool(const struct simple *s)
 		else
 			for (i = 0; i < area; i++)
 				sum += (int8_t)x[i];
-		memcpy(s->y + 4 * (size_t)c, &sum, sizeof(sum));
+		card_put_s32(s->y + 4 * (size_t)c, sum);
 	}
 	return 0;
 }
