@@ -397,6 +397,7 @@ int fqa_minor_alloc(void);
 void fqa_minor_free(int minor);
 dev_t fqa_devt(int minor);
 u64 fqa_buffer_limit(void);
+unsigned int fqa_max_segment(void);
 
 /* pci.c */
 int fqa_pci_register(void);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The module: its class, its character device numbers, its workqueue. */
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 
 #include "fqa.h"
 
@@ -9,6 +11,11 @@ static unsigned int buffer_limit_mb;
 module_param(buffer_limit_mb, uint, 0644);
 MODULE_PARM_DESC(buffer_limit_mb,
 		 "MiB of buffers and images that one open file may have (0: half of the RAM)");
+
+static unsigned int max_segment_kb;
+module_param(max_segment_kb, uint, 0444);
+MODULE_PARM_DESC(max_segment_kb,
+		 "for tests: KiB of the largest piece of memory that the card is told of (0: 1 GiB)");
 
 struct class fqa_class = {
 	.name = FQA_NAME,
@@ -42,6 +49,14 @@ u64 fqa_buffer_limit(void)
 	if (mb)
 		return (u64)mb << 20;
 	return (u64)totalram_pages() << (PAGE_SHIFT - 1);
+}
+
+/* Whole pages, and a power of two, so that the IOMMU's mapping can keep to it. */
+unsigned int fqa_max_segment(void)
+{
+	if (!max_segment_kb || max_segment_kb >= SZ_1G / SZ_1K)
+		return SZ_1G;
+	return max_t(unsigned int, PAGE_SIZE, rounddown_pow_of_two(max_segment_kb * SZ_1K));
 }
 
 static int __init fqa_module_init(void)

@@ -114,11 +114,11 @@ int fqa_memory_map(struct fqa_memory *mem, enum dma_data_direction dir)
 {
 	struct fqa_card *card = mem->ctx->card;
 	struct device *dev = &card->pdev->dev;
-	unsigned int max = min_t(size_t, SZ_1G, dma_max_mapping_size(dev)) & PAGE_MASK;
+	size_t max = min_t(size_t, dma_get_max_seg_size(dev), dma_max_mapping_size(dev));
 	int ret;
 
 	ret = sg_alloc_table_from_pages_segment(&mem->sgt, mem->pages, mem->count, 0,
-						mem->count << PAGE_SHIFT, max,
+						mem->count << PAGE_SHIFT, max & PAGE_MASK,
 						GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;

@@ -131,7 +131,7 @@ static int fqa_pci_enable(struct fqa_card *card)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
 		goto err_unmap_regs;
-	dma_set_max_seg_size(&pdev->dev, UINT_MAX);
+	dma_set_max_seg_size(&pdev->dev, fqa_max_segment());
 	return 0;
 
 err_unmap_regs:

@@ -28,7 +28,7 @@ $(KSFT_DATA)/output: $(O)/kselftest/expect $(KSFT_MODEL)
 	@mkdir -p $(@D)
 	$(O)/kselftest/expect $(KSFT_MODEL) $(KSFT_DATA)
 
-GUEST_TESTS += $(KSFT_GUEST)
+GUEST_TESTS += $(KSFT_GUEST) tests/kselftest/segments.sh
 guest-tests: kselftest
 
 TESTS += tests/kselftest/test_static.sh

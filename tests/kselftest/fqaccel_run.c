@@ -57,6 +57,25 @@ TEST_F(run, whole_network)
 	EXPECT_EQ(0, wait.status);
 }
 
+/* Many pictures at once, each of them right. */
+TEST_F(run, long_batch)
+{
+	size_t in = self->data.input_bytes * self->data.pictures;
+	size_t out = self->data.output_bytes * self->data.pictures;
+	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
+	struct fqaccel_wait wait;
+	uint64_t sequence;
+	size_t i;
+
+	for (i = 0; i < LONG_BATCH / self->data.pictures; i++)
+		memcpy(self->rig.in.data + i * in, self->data.input, in);
+	ASSERT_EQ(0, submit(&self->rig, &run, &sequence));
+	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, sequence, -1, &wait));
+	EXPECT_EQ(0, wait.status);
+	for (i = 0; i < LONG_BATCH / self->data.pictures; i++)
+		ASSERT_EQ(0, memcmp(self->rig.out.data + i * out, self->data.output, out));
+}
+
 /* At odd addresses, across pages, and nothing beside the range is written. */
 TEST_F(run, odd_offsets)
 {
