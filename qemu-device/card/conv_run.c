@@ -344,14 +344,18 @@ static int run_columns(const struct job *j, const struct conv_group *g, uint32_t
 	return 0;
 }
 
-static void direct_row(const struct job *j, uint32_t channel, uint32_t i, const int32_t *weights)
+/* One output row; false: stopped. Looks often, as a kernel may have 2^20 weights. */
+static bool direct_row(const struct job *j, uint32_t channel, uint32_t i, const int32_t *weights)
 {
+	uint64_t units = (uint64_t)j->out->w * (j->l->kernel_w + 1) / 4;
 	uint32_t channels = j->in->c / j->l->groups, w = j->out->w, c, p, q, x;
 	int32_t *sums = j->sums;
 
 	memset(sums, 0, w * sizeof(*sums));
 	for (c = channel; c < channel + channels; c++) {
 		for (p = 0; p < j->l->kernel_h; p++) {
+			if (card_tick(j->tick, units))
+				return false;
 			for (q = 0; q < j->l->kernel_w; q++) {
 				const int16_t *from = j->padded + weight_place(j, c, p, q) +
 						      (uint64_t)i * j->l->stride_h * j->cv->row_len;
@@ -363,20 +367,19 @@ static void direct_row(const struct job *j, uint32_t channel, uint32_t i, const 
 			}
 		}
 	}
+	return true;
 }
 
 static int run_direct(const struct job *j, const struct conv_group *g, uint32_t channel)
 {
-	uint64_t units = (uint64_t)j->out->w * j->cv->inputs / 4 + j->out->w;
 	uint32_t r, i;
 
 	for (r = g->row; r < g->row + g->row_count; r++) {
 		const int32_t *weights = j->cv->row_weights + (size_t)r * j->cv->inputs;
 
 		for (i = 0; i < j->out->h; i++) {
-			if (card_tick(j->tick, units))
+			if (!direct_row(j, channel, i, weights))
 				return -ECANCELED;
-			direct_row(j, channel, i, weights);
 			finish_row(j, j->cv->row[r].channel, i * j->out->w, j->out->w, j->sums);
 		}
 	}
