@@ -17,8 +17,8 @@ static void fqa_queue_free(struct fqa_object *obj)
 	struct fqa_queue *queue = fqa_to_queue(obj);
 
 	kvfree(queue->results);
-	kfree(queue);
 	fqa_context_put(obj->ctx);
+	kfree(queue);
 }
 
 static struct fqa_queue *fqa_queue_alloc(struct fqa_context *ctx, u32 depth)
