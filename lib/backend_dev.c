@@ -308,7 +308,7 @@ static int dev_fail_open(const char *path, int err)
 	case -EACCES:
 	case -EPERM:
 		return fqaccel_fail(-EACCES,
-				    "%s: no permission; add the user to group \"fqaccel\" (usermod -aG fqaccel USER, then log in anew) and install the udev rule of the driver",
+				    "%s: no permission; add the user to group \"render\" (usermod -aG render USER, then log in anew) and install the udev rule of the driver",
 				    path);
 	case -ENOENT:
 		return fqaccel_fail(err,

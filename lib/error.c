@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Errors: a text for each thread, and what a card's status codes mean. */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,15 +73,15 @@ const char *fqaccel_strerror(int err)
 		{ -EPROTO, "library and driver do not fit each other" },
 		{ -ETIME, "not finished yet" },
 	};
+	const char *text;
 	size_t i;
 
 	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
 		if (texts[i].err == err)
 			return texts[i].text;
 	/* glibc's descriptions are constant strings for every errno that it knows. */
-	if (err < 0 && strerrordesc_np(-err))
-		return strerrordesc_np(-err);
-	return "unknown error";
+	text = err < 0 && err > INT_MIN ? strerrordesc_np(-err) : NULL;
+	return text ? text : "unknown error";
 }
 
 const char *fqaccel_status_name(uint32_t status)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* libfqaccel: every refusal has its errno and a text that says what to do. */
 #include <errno.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@ static void failed(int got, int code, const char *text, const char *what)
 static void test_open(void)
 {
 	struct fqaccel_card *other = (void *)1;
+	char version[40];
 
 	failed(fqaccel_card_open("/dev/fqaccel987", &other), -ENOENT, "modprobe fqaccel",
 	       "an absent device");
@@ -42,7 +44,33 @@ static void test_open(void)
 	is_str(fqaccel_strerror(-ENOSPC), "no room on the card now", "a text for an errno of ours");
 	is_str(fqaccel_strerror(-EAGAIN), "Resource temporarily unavailable", "for one that is not");
 	is_str(fqaccel_strerror(12345), "unknown error", "and for none");
-	is_str(fqaccel_version(), "0.1.0", "version");
+	is_str(fqaccel_strerror(INT_MIN), "unknown error", "nor for what cannot be negated");
+	snprintf(version, sizeof(version), "%d.%d.%d", FQACCEL_VERSION_MAJOR,
+		 FQACCEL_VERSION_MINOR, FQACCEL_VERSION_PATCH);
+	is_str(fqaccel_version(), version, "the library's version is the header's");
+}
+
+/* Who may not open a device is told the group that the driver's udev rule gives it to. */
+static void test_permission(void)
+{
+	char path[] = "/tmp/fqaccel-lib-XXXXXX", line[256], text[300], *group = NULL;
+	FILE *rules = fopen("kernel/udev/99-fqaccel.rules", "r");
+	struct fqaccel_card *other;
+	bool root = !geteuid();
+	int fd = mkstemp(path);
+
+	while (rules && !group && fgets(line, sizeof(line), rules))
+		group = strstr(line, "GROUP=\"");
+	if (!group || fd < 0 || fchmod(fd, 0) || (root && seteuid(65534)))
+		bail("no group in the udev rule, or no file that cannot be opened");
+	group = strtok(group + strlen("GROUP=\""), "\"");
+	snprintf(text, sizeof(text), "group \"%s\" (usermod -aG %s USER", group, group);
+	failed(fqaccel_card_open(path, &other), -EACCES, text, "no permission");
+	if (root && seteuid(0))
+		bail("seteuid");
+	fclose(rules);
+	close(fd);
+	unlink(path);
 }
 
 /* Every byte of an image flipped: refused each time, with the format's reason. */
@@ -367,6 +395,7 @@ static void test_find(void)
 int main(void)
 {
 	test_open();
+	test_permission();
 	test_find();
 	if (fqaccel_card_open("soft", &card))
 		bail("no soft card: %s", fqaccel_error());
