@@ -7,6 +7,7 @@
 #include <math.h>
 
 #include "net/calib.h"
+#include "net/equalize.h"
 #include "net/gram.h"
 #include "net/quantize.h"
 #include "net/rng.h"
@@ -309,6 +310,71 @@ static void test_network(void)
 	net_destroy(n);
 }
 
+/* Convolution, pool, depthwise and pointwise: equalized, they compute the same. */
+static void test_equalize(void)
+{
+	enum { PIXELS = 3 * 8 * 8, N = 6 };
+	static uint8_t pixels[N * PIXELS];
+	struct calib_set set = { N, pixels, 1.0f / 255 };
+	struct net *n = net_create();
+	struct net_layer l;
+	struct net_state *s;
+	struct calib before, after;
+	float want[5 * 16], spread[2] = { 0, 0 };
+	double worst = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(pixels); i++)
+		pixels[i] = (uint8_t)(128 + 120 * uniform(80, i));
+	net_add_tensor(n, "x", 3, 8, 8, &err);
+	for (i = 0; i < 4; i++) {
+		static const uint32_t c[] = { 6, 6, 6, 5 };
+		size_t weights;
+
+		net_add_tensor(n, "t", c[i], i ? 4 : 8, i ? 4 : 8, &err);
+		net_layer_init(&l, i == 1 ? NET_MAXPOOL : NET_CONV);
+		l.in_count = 1;
+		l.in[0] = (uint32_t)i;
+		l.out = (uint32_t)i + 1;
+		l.kernel_h = l.kernel_w = i == 1 ? 2 : i == 3 ? 1 : 3;
+		l.stride_h = l.stride_w = i == 1 ? 2 : 1;
+		l.pad_top = l.pad_left = l.pad_bottom = l.pad_right = i == 0 || i == 2;
+		l.groups = i == 2 ? 6 : 1;
+		l.act_min = i == 1 ? -INFINITY : 0;
+		weights = c[i] * (i == 0 ? 27 : i == 2 ? 9 : 6);
+		if (i != 1) {
+			l.weight = fill(weights, 81 + i, 1);
+			l.bias = fill(c[i], 91 + i, 0.2f);
+		}
+		net_add_layer(n, &l, &err);
+	}
+	n->output = 4;
+	s = net_state_create(n);
+	for (i = 0; i < PIXELS; i++)
+		s->tensors[0][i] = (float)pixels[i] / 255;
+	net_state_run(s);
+	memcpy(want, s->tensors[4], sizeof(want));
+	calib_run(n, &set, 2, &before);
+	is_int(net_equalize(n, &before), 2, "two tensors are equalized, the output is not");
+	calib_run(n, &set, 2, &after);
+	net_state_run(s);
+	for (i = 0; i < 5 * 16; i++)
+		worst = fmax(worst, fabs(want[i] - s->tensors[4][i]));
+	ok(worst < 1e-5, "the network computes the same: %g", worst);
+	for (i = 0; i < 6; i++) {
+		float top[2] = { before.channel_top[1][i], after.channel_top[1][i] };
+
+		spread[0] = fmaxf(spread[0], before.ranges[1].largest[1] / top[0]);
+		spread[1] = fmaxf(spread[1], after.ranges[1].largest[1] / top[1]);
+	}
+	ok(spread[1] < 0.9f * spread[0], "the channels' ranges are closer: %.2f, then %.2f",
+	   (double)spread[0], (double)spread[1]);
+	calib_free(n, &before);
+	calib_free(n, &after);
+	net_state_destroy(s);
+	net_destroy(n);
+}
+
 /* A classifier over so many inputs that its matrix is cut into blocks. */
 static void test_blocks(void)
 {
@@ -346,6 +412,7 @@ int main(void)
 	test_layer(1, "pointwise");
 	test_layer(INPUTS, "depthwise");
 	test_network();
+	test_equalize();
 	test_blocks();
 	return tap_done();
 }

@@ -54,6 +54,9 @@ void pictures_free(struct picture_set *set);
 /** classes_load() - one name in a line; @count must be met. */
 int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen);
 
+/** classes_number() - "0", "1", ... for want of names. */
+int classes_number(size_t count, char ***names);
+
 /** classes_free() - free the names. */
 void classes_free(char **names, size_t count);
 

@@ -100,12 +100,30 @@ static int prune(struct compression *c)
 	return rc;
 }
 
+/* An output of one row and column is a list of classes; without names they go by number. */
+static int load_classes(struct compression *c)
+{
+	const struct net_tensor *t = &c->net->tensors[c->net->output];
+	size_t count = net_tensor_elements(t);
+
+	if (c->o.classes) {
+		if (classes_load(c->o.classes, count, &c->info.classes, c->err, sizeof(c->err)))
+			return fail("", c->err);
+	} else if (t->h == 1 && t->w == 1 && count > 1) {
+		if (classes_number(count, &c->info.classes))
+			return fail("", "out of memory");
+	} else {
+		return 0;
+	}
+	c->info.class_count = (uint32_t)count;
+	return 0;
+}
+
 static int load_network(struct compression *c)
 {
 	struct compress_options *o = &c->o;
 	static struct net_error err;	/* 8 KiB, and the program does this once */
 	uint32_t channels;
-	size_t count;
 
 	if (onnx_import_file(o->model, &c->net, &c->info.source_crc, &err))
 		return fail(o->model, err.text);
@@ -120,13 +138,7 @@ static int load_network(struct compression *c)
 		return fail(o->model, err.text);
 	if (prune(c))
 		return fail(o->model, "out of memory");
-	count = net_tensor_elements(&c->net->tensors[c->net->output]);
-	if (o->classes) {
-		if (classes_load(o->classes, count, &c->info.classes, c->err, sizeof(c->err)))
-			return fail("", c->err);
-		c->info.class_count = (uint32_t)count;
-	}
-	return 0;
+	return load_classes(c);
 }
 
 /* What FORMAT.md calls Resize_Shorter. */
@@ -144,7 +156,7 @@ static int load_pictures(struct compression *c)
 	const struct compress_options *o = &c->o;
 	const struct net_tensor *t = &c->net->tensors[0];
 	size_t fit = MAIN_MEMORY / quantize_memory(c->net), limit = o->pictures;
-	const char *const *names = (const char *const *)c->info.classes;
+	const char *const *names = o->classes ? (const char *const *)c->info.classes : NULL;
 	enum img_color color = (enum img_color)c->info.color;
 	int rc;
 

@@ -164,6 +164,26 @@ void classes_free(char **names, size_t count)
 	free(names);
 }
 
+int classes_number(size_t count, char ***names)
+{
+	char text[24], **list = calloc(count, sizeof(*list));
+	size_t i;
+
+	*names = NULL;
+	for (i = 0; list && i < count; i++) {
+		snprintf(text, sizeof(text), "%zu", i);
+		list[i] = strdup(text);
+		if (!list[i])
+			break;
+	}
+	if (list && i == count) {
+		*names = list;
+		return 0;
+	}
+	classes_free(list, count);
+	return -ENOMEM;
+}
+
 int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen)
 {
 	char *data, *line, *next, *end;

@@ -72,8 +72,8 @@ static const char *remedy(const struct compress_options *o)
 		return "lower --sparsity, or fine-tune the pruned network before";
 	if (o->quantize.weights.bits < 8)
 		return "raise --bits, or calibrate on more pictures; check --mean, --std and --bgr";
-	return "calibrate on more pictures; check --mean, --std, --bgr and --range255; fine-tune the "
-	       "network after compression if that is not enough";
+	return "calibrate on more pictures; check --mean, --std, --bgr and --range255; "
+	       "fine-tune the network after compression if that is not enough";
 }
 
 void report_print(const struct image_info *info, size_t bytes, const struct score *calibration,
@@ -86,8 +86,8 @@ void report_print(const struct image_info *info, size_t bytes, const struct scor
 	if (!o->quiet) {
 		printf("%s: %zu bytes, CR %.2f (dense: %llu bytes, 4 for each weight and bias)\n",
 		       o->output, bytes, (double)dense / (double)bytes, (unsigned long long)dense);
-		printf("top-1 agreement with the float network: %.1f %% of %zu calibration pictures\n",
-		       agree, calibration->pictures);
+		printf("top-1 agreement with the float network: %.1f %% of %zu "
+		       "calibration pictures\n", agree, calibration->pictures);
 		print_accuracy("on the calibration pictures", calibration);
 		if (evaluation)
 			print_accuracy("on the evaluation pictures", evaluation);

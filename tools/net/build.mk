@@ -5,6 +5,7 @@
 NET_SRCS := \
 	tools/net/calib.c \
 	tools/net/conv.c \
+	tools/net/equalize.c \
 	tools/net/exec.c \
 	tools/net/feedback.c \
 	tools/net/fqz_float.c \

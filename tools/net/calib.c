@@ -18,6 +18,8 @@ struct calib_job {
 	struct calib *c;
 	struct net_state **states;	/* by worker */
 	struct calib_range **ranges;	/* by worker, by tensor */
+	float **tops;			/* by worker: all tensors' channels, one after another */
+	size_t channels;		/* of all tensors */
 	float **sums;			/* by layer: pictures * channels */
 	float *largest;			/* by picture: of the output */
 };
@@ -156,6 +158,17 @@ static int layer_step(struct calib_job *j, struct net_state *s, uint32_t i, size
 	return 0;
 }
 
+static void channel_tops(const struct net_tensor *t, const float *v, float *tops)
+{
+	size_t area = (size_t)t->h * t->w, i;
+	uint32_t c;
+
+	for (c = 0; c < t->c; c++, v += area)
+		for (i = 0; i < area; i++)
+			if (fabsf(v[i]) > tops[c])
+				tops[c] = fabsf(v[i]);
+}
+
 static int picture_run(void *arg, size_t picture, unsigned int worker)
 {
 	struct calib_job *j = arg;
@@ -163,6 +176,7 @@ static int picture_run(void *arg, size_t picture, unsigned int worker)
 	size_t n = net_tensor_elements(&j->net->tensors[0]), k;
 	const uint8_t *pixels = j->set->pixels + picture * n;
 	const float *out = s->tensors[j->net->output];
+	float *tops = j->tops[worker] + j->net->tensors[0].c;
 	uint32_t i;
 	int rc;
 
@@ -176,6 +190,9 @@ static int picture_run(void *arg, size_t picture, unsigned int worker)
 			return rc;
 		range_count(&j->ranges[worker][l->out], s->tensors[l->out],
 			    net_tensor_elements(&j->net->tensors[l->out]));
+		/* Tensor i + 1 is layer i's. */
+		channel_tops(&j->net->tensors[l->out], s->tensors[l->out], tops);
+		tops += j->net->tensors[l->out].c;
 	}
 	n = net_tensor_elements(&j->net->tensors[j->net->output]);
 	j->c->top1[picture] = calib_top1(out, n);
@@ -198,13 +215,22 @@ static int job_alloc(struct calib_job *j, unsigned int threads)
 	j->ranges = calloc(threads, sizeof(*j->ranges));
 	j->sums = calloc(net->layer_count, sizeof(*j->sums));
 	j->largest = calloc(n, sizeof(*j->largest));
+	j->c->channel_top = calloc(net->tensor_count, sizeof(*j->c->channel_top));
+	j->tops = calloc(threads, sizeof(*j->tops));
 	if (!j->c->ranges || !j->c->mean || !j->c->top1 || !j->states || !j->ranges || !j->sums ||
-	    !j->largest)
+	    !j->largest || !j->c->channel_top || !j->tops)
 		return -ENOMEM;
+	for (i = 0; i < net->tensor_count; i++) {
+		j->channels += net->tensors[i].c;
+		j->c->channel_top[i] = calloc(net->tensors[i].c, sizeof(float));
+		if (!j->c->channel_top[i])
+			return -ENOMEM;
+	}
 	for (w = 0; w < threads; w++) {
 		j->states[w] = net_state_create(net);
 		j->ranges[w] = calloc(net->tensor_count, sizeof(**j->ranges));
-		if (!j->states[w] || !j->ranges[w])
+		j->tops[w] = calloc(j->channels, sizeof(**j->tops));
+		if (!j->states[w] || !j->ranges[w] || !j->tops[w])
 			return -ENOMEM;
 	}
 	for (i = 0; i < net->layer_count; i++) {
@@ -227,9 +253,15 @@ static void job_collect(struct calib_job *j, unsigned int threads)
 	unsigned int w;
 	uint32_t i, c;
 
-	for (w = 0; w < threads; w++)
-		for (i = 0; i < net->tensor_count; i++)
+	for (w = 0; w < threads; w++) {
+		const float *tops = j->tops[w];
+
+		for (i = 0; i < net->tensor_count; i++) {
 			calib_range_add(&j->c->ranges[i], &j->ranges[w][i]);
+			for (c = 0; c < net->tensors[i].c; c++, tops++)
+				j->c->channel_top[i][c] = fmaxf(j->c->channel_top[i][c], *tops);
+		}
+	}
 	for (i = 0; i < net->layer_count; i++) {
 		uint32_t channels = net->tensors[net->layers[i].out].c;
 
@@ -264,11 +296,14 @@ int calib_run(const struct net *net, const struct calib_set *set, unsigned int t
 			net_state_destroy(j.states[w]);
 		if (j.ranges)
 			free(j.ranges[w]);
+		if (j.tops)
+			free(j.tops[w]);
 	}
 	for (i = 0; j.sums && i < net->layer_count; i++)
 		free(j.sums[i]);
 	free(j.states);
 	free(j.ranges);
+	free(j.tops);
 	free(j.sums);
 	free(j.largest);
 	return rc;
@@ -280,6 +315,9 @@ void calib_free(const struct net *net, struct calib *c)
 
 	for (i = 0; c->mean && i < net->layer_count; i++)
 		free(c->mean[i]);
+	for (i = 0; c->channel_top && i < net->tensor_count; i++)
+		free(c->channel_top[i]);
+	free(c->channel_top);
 	free(c->mean);
 	free(c->ranges);
 	free(c->top1);

@@ -24,6 +24,7 @@ struct calib_set {
 struct calib {
 	struct calib_range *ranges;	/* by tensor */
 	float **mean;			/* by layer, by channel: NET_CONV, NET_FC before bounds */
+	float **channel_top;		/* by tensor, by channel: largest magnitude */
 	uint32_t *top1;			/* by picture */
 	float largest_output;		/* magnitude */
 };

@@ -27,9 +27,9 @@
 
 #define FEEDBACK_DAMPING	0.01	/* of the mean of H's diagonal */
 #define FEEDBACK_GRID		28	/* scales that are tried by their diagonal error */
-#define FEEDBACK_TRIES		6	/* of them, the best by the error after feedback */
-#define FEEDBACK_SWEEPS		3
-#define FEEDBACK_ROWS		32	/* that stand for a layer when its alphabet is chosen */
+#define FEEDBACK_TRIES		12	/* of them, the best by the error after feedback */
+#define FEEDBACK_SWEEPS		10
+#define FEEDBACK_ROWS		64	/* that stand for a layer when its alphabet is chosen */
 #define FEEDBACK_REACH		2	/* octaves from the largest shift value to a mean */
 #define FEEDBACK_CANDIDATES	(1 + (2 * FEEDBACK_REACH + 1) * (2 * FEEDBACK_REACH + 1))
 

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "equalize.h"
 #include "gram.h"
 #include "quantize.h"
 
@@ -458,7 +459,20 @@ static int agreement(struct quantizer *z)
 	return 0;
 }
 
-int quantize_network(const struct net *net, const struct calib_set *set,
+/* The float network's ranges; once more where equalization changed them. */
+static int calibrate(struct quantizer *z, struct net *net)
+{
+	unsigned int threads = z->o->weights.threads;
+	int rc = calib_run(net, z->set, threads, &z->calib);
+
+	if (!rc && z->o->feedback && net_equalize(net, &z->calib)) {
+		calib_free(net, &z->calib);
+		rc = calib_run(net, z->set, threads, &z->calib);
+	}
+	return rc ? net_nomem(z->err) : 0;
+}
+
+int quantize_network(struct net *net, const struct calib_set *set,
 		     const struct quantize_options *o, struct qnet **q, struct net_error *err)
 {
 	struct quantizer z = { .net = net, .set = set, .o = o, .err = err };
@@ -473,8 +487,8 @@ int quantize_network(const struct net *net, const struct calib_set *set,
 	z.q->tensors = calloc(net->tensor_count, sizeof(*z.q->tensors));
 	z.q->layers = calloc(net->layer_count, sizeof(*z.q->layers));
 	rc = z.q->tensors && z.q->layers ? scratch_alloc(&z) : net_nomem(err);
-	if (!rc && calib_run(net, set, o->weights.threads, &z.calib))
-		rc = net_nomem(err);
+	if (!rc)
+		rc = calibrate(&z, net);
 	if (!rc)
 		rc = lower_tensors(z.q, &z.calib, set->pixel_scale, err);
 	if (!rc)

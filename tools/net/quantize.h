@@ -36,13 +36,14 @@ struct quantize_options {
 
 /**
  * quantize_network() - quantize weights and activations
- * @net: simplified; must outlive the result
+ * @net: simplified; must outlive the result. With feedback its weights are changed, but not
+ *       what it computes (net_equalize())
  * @set: calibration pictures, at least 1
  * @q:   to be freed with qnet_destroy()
  *
  * Return: 0, -ENOMEM, or -EINVAL with @err.
  */
-int quantize_network(const struct net *net, const struct calib_set *set,
+int quantize_network(struct net *net, const struct calib_set *set,
 		     const struct quantize_options *o, struct qnet **q, struct net_error *err);
 
 /** qnet_destroy() - free; NULL is allowed. */
