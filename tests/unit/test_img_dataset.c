@@ -2,9 +2,11 @@
 /* Data sets: what they hold, in which order, with which labels; and files written whole. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/dataset.h"
@@ -230,6 +232,53 @@ static void test_files(void)
 	is_int(file_write(path("target"), "x", 1, err, sizeof(err)), -EISDIR, "a folder in its place");
 }
 
+/* A pipe, like /dev/null, is written to; a file in its place would be a surprise to others. */
+static void test_pipe(void)
+{
+	char got[8] = "";
+	struct stat st;
+	int fd;
+
+	if (mkfifo(path("pipe"), 0600))
+		bail("mkfifo");
+	fd = open(path("pipe"), O_RDONLY | O_NONBLOCK);
+	is_int(file_write(path("pipe"), "through", 7, err, sizeof(err)), 0, "a pipe is written to");
+	is_int(read(fd, got, 7), 7, "its reader gets the bytes");
+	is_str(got, "through", "all of them");
+	ok(!stat(path("pipe"), &st) && S_ISFIFO(st.st_mode), "it is a pipe still");
+	close(fd);
+}
+
+/* An interrupted program leaves no temporary; test_leftovers() would find it. */
+static void test_signal(int sig, bool ignored)
+{
+	struct file_writer *w;
+	struct stat st;
+	int status;
+	pid_t pid;
+
+	if (file_write(path("kept"), "old", 3, err, sizeof(err)) || chmod(path("kept"), 0640))
+		bail("%s", err);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		signal(sig, ignored ? SIG_IGN : SIG_DFL);
+		if (file_create(path("kept"), &w, err, sizeof(err)) ||
+		    file_append(w, "new", 3, err, sizeof(err)))
+			_exit(2);
+		raise(sig);
+		_exit(file_commit(w, err, sizeof(err)) ? 2 : 0);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		bail("fork");
+	if (ignored)
+		ok(WIFEXITED(status) && !WEXITSTATUS(status), "signal %d is ignored still", sig);
+	else
+		ok(WIFSIGNALED(status) && WTERMSIG(status) == sig, "signal %d ends the program", sig);
+	ok(!stat(path("kept"), &st) && (st.st_mode & 0777) == 0640,
+	   "the file keeps the rights that it had");
+}
+
 /* Nothing may be left beside what the tests made: no temporary file. */
 static void test_leftovers(void)
 {
@@ -252,6 +301,10 @@ int main(void)
 	test_cifar();
 	test_refusals();
 	test_files();
+	test_pipe();
+	test_signal(SIGINT, false);
+	test_signal(SIGPIPE, false);
+	test_signal(SIGHUP, true);
 	test_leftovers();
 	return tap_done();
 }

@@ -4,6 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +15,35 @@
 
 struct file_writer {
 	int fd;
-	char *path, *tmp;
+	char *path, *tmp;	/* tmp: NULL where path itself is written */
 };
+
+/* The temporary that a signal which ends the program must not leave behind. */
+static char doomed[PATH_MAX];
+static volatile sig_atomic_t is_doomed;
+
+static void on_deadly_signal(int sig)
+{
+	if (is_doomed)
+		unlink(doomed);
+	/* SA_RESETHAND: now it ends the program, and its parent sees what did. */
+	raise(sig);
+}
+
+/* Signals that are ignored (nohup), or that the program handles, stay as they are. */
+static void catch_signals(void)
+{
+	static const int deadly[] = {
+		SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGXCPU, SIGXFSZ,
+	};
+	struct sigaction old, new = { .sa_handler = on_deadly_signal, .sa_flags = SA_RESETHAND };
+	size_t i;
+
+	for (i = 0; i < sizeof(deadly) / sizeof(deadly[0]); i++)
+		if (!sigaction(deadly[i], NULL, &old) && !(old.sa_flags & SA_SIGINFO) &&
+		    old.sa_handler == SIG_DFL)
+			sigaction(deadly[i], &new, NULL);
+}
 
 static int file_fail(char *err, size_t errlen, const char *path, const char *what, int code)
 {
@@ -80,41 +110,65 @@ close_fd:
 	return ret;
 }
 
+/* A temporary beside the file, with the rights that the file has or would get. */
+static int temporary_create(struct file_writer *w, const struct stat *target)
+{
+	mode_t mask, mode;
+	sigset_t all, old;
+	int ret;
+
+	if (asprintf(&w->tmp, "%s.tmp-XXXXXX", w->path) < 0) {
+		w->tmp = NULL;
+		return -ENOMEM;
+	}
+	catch_signals();
+	/* No signal between its creation and the note that it is there. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	w->fd = mkostemp(w->tmp, O_CLOEXEC);
+	ret = w->fd < 0 ? -errno : 0;
+	if (!ret && !is_doomed) {
+		snprintf(doomed, sizeof(doomed), "%s", w->tmp);
+		is_doomed = 1;
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (ret) {
+		free(w->tmp);
+		w->tmp = NULL;
+		return ret;
+	}
+	mask = umask(0);
+	umask(mask);
+	mode = target ? target->st_mode & 0777 : 0666 & ~mask;
+	return fchmod(w->fd, mode) ? -errno : 0;
+}
+
 int file_create(const char *path, struct file_writer **out, char *err, size_t errlen)
 {
 	struct file_writer *w = calloc(1, sizeof(*w));
-	mode_t mask;
-	int ret;
+	struct stat st;
+	bool exists = !stat(path, &st);
+	int ret = 0;
 
 	if (!w)
 		return file_fail(err, errlen, path, "cannot be written", ENOMEM);
+	w->fd = -1;
 	w->path = strdup(path);
-	if (!w->path || asprintf(&w->tmp, "%s.tmp-XXXXXX", path) < 0) {
-		w->tmp = NULL;
-		ret = file_fail(err, errlen, path, "cannot be written", ENOMEM);
-		goto free_writer;
+	if (!w->path) {
+		ret = -ENOMEM;
+	} else if (exists && !S_ISREG(st.st_mode)) {
+		/* A pipe or a device is written to: it must not give way to a file. */
+		w->fd = open(path, O_WRONLY | O_CLOEXEC);
+		ret = w->fd < 0 ? -errno : 0;
+	} else {
+		ret = temporary_create(w, exists ? &st : NULL);
 	}
-	w->fd = mkostemp(w->tmp, O_CLOEXEC);
-	if (w->fd < 0) {
-		ret = file_fail(err, errlen, path, "cannot be written", errno);
-		goto free_writer;
-	}
-	/* mkostemp() makes it private; a file that is written should be as any other. */
-	mask = umask(0);
-	umask(mask);
-	if (fchmod(w->fd, 0666 & ~mask)) {
-		ret = file_fail(err, errlen, path, "cannot be written", errno);
+	if (ret) {
 		file_abandon(w);
-		return ret;
+		return file_fail(err, errlen, path, "cannot be written", -ret);
 	}
 	*out = w;
 	return 0;
-
-free_writer:
-	free(w->tmp);
-	free(w->path);
-	free(w);
-	return ret;
 }
 
 int file_append(struct file_writer *w, const void *data, size_t len, char *err, size_t errlen)
@@ -134,6 +188,14 @@ int file_append(struct file_writer *w, const void *data, size_t len, char *err, 
 	return 0;
 }
 
+static void forget_temporary(struct file_writer *w)
+{
+	if (w->tmp && !strcmp(w->tmp, doomed))
+		is_doomed = 0;
+	free(w->tmp);
+	w->tmp = NULL;
+}
+
 int file_commit(struct file_writer *w, char *err, size_t errlen)
 {
 	int ret = 0;
@@ -142,12 +204,10 @@ int file_commit(struct file_writer *w, char *err, size_t errlen)
 	if (close(w->fd))
 		ret = file_fail(err, errlen, w->path, "cannot be written", errno);
 	w->fd = -1;
-	if (!ret && rename(w->tmp, w->path))
+	if (!ret && w->tmp && rename(w->tmp, w->path))
 		ret = file_fail(err, errlen, w->path, "cannot be written", errno);
-	if (!ret) {
-		free(w->tmp);
-		w->tmp = NULL;
-	}
+	if (!ret)
+		forget_temporary(w);
 	file_abandon(w);
 	return ret;
 }
@@ -160,7 +220,7 @@ void file_abandon(struct file_writer *w)
 		close(w->fd);
 	if (w->tmp)
 		unlink(w->tmp);
-	free(w->tmp);
+	forget_temporary(w);
 	free(w->path);
 	free(w);
 }

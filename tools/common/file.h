@@ -22,11 +22,16 @@ int file_read(const char *path, size_t limit, void **data, size_t *len,
 
 /*
  * A file being written: bytes go to a temporary in the same folder, which takes the
- * name only when everything is there.
+ * name only when everything is there. A pipe or a device is written to directly.
  */
 struct file_writer;
 
-/** file_create() - begin; @path keeps its old contents until file_commit(). */
+/**
+ * file_create() - begin; @path keeps its old contents until file_commit()
+ *
+ * A signal that ends the program, such as SIGINT, removes the temporary first: that of one writer
+ * at a time.
+ */
 int file_create(const char *path, struct file_writer **out, char *err, size_t errlen);
 
 /** file_append() - add bytes. */
