@@ -32,6 +32,7 @@ struct run {
 	struct dataset **sets;		/* one for each argument */
 	size_t *ends;			/* pictures up to the end of each of them */
 	size_t set_count, pictures, failed;
+	bool whole;			/* every picture was run, or has failed by itself */
 	struct file_writer *writer;
 	uint8_t *first;			/* the first picture, for the profile */
 	struct ranked *top;
@@ -160,7 +161,6 @@ static int done(void *opaque, size_t i, const void *output, const uint8_t *chw, 
 	if (err) {
 		print_picture_error(r, i, err);
 	} else {
-		cli_progress_clear();
 		print_picture(r, i, output);
 		if (r->first && i == 0)
 			memcpy(r->first, chw, r->info.input_bytes);
@@ -257,6 +257,7 @@ static int run_pictures(struct run *r)
 	r->err[0] = '\0';
 	if (pipeline_run(&p, err, sizeof(err)))
 		return cli_error("%s", r->err[0] ? r->err : err);
+	r->whole = true;
 	cli_progress_clear();
 	return r->failed ? CLI_FAILED : CLI_OK;
 }
@@ -273,7 +274,7 @@ static int run_all(struct run *r, const char *model_path, const void *image, siz
 		fputs(",\n  \"results\": [", r->out);
 	}
 	ret = run_pictures(r);
-	if (ret && !r->failed)
+	if (!r->whole)
 		return ret;
 	if (r->opt.json)
 		fputs("\n  ]", r->out);
@@ -320,7 +321,7 @@ static int run_with_json(struct run *r, const char *model_path, const void *imag
 	ret = run_with_output(r, model_path, image, len);
 	if (fclose(r->out))
 		ret = cli_error("out of memory");
-	else if (!ret || r->failed)
+	else if (!ret || (r->whole && r->failed))
 		fwrite(text, 1, text_len, stdout);
 	free(text);
 	return ret;

@@ -126,8 +126,13 @@ if [ -w /dev/full ]; then
 	fqaccel-run $sample demo/ship.ppm >/dev/full 2>"$tmp/err"
 	status=$?
 	ok "a full disk behind stdout: exit status 1" exits 1
-	ok "a full disk behind stdout: the message" says "cannot be written"
+	ok "a full disk behind stdout: the message" says "standard output cannot be written: No space left"
+	ln -s /dev/full "$tmp/full"
+	run fqaccel-run --json --output "$tmp/full" $sample "$tmp/short.ppm" demo/ship.ppm
+	ok "a full disk behind --output: exit status 1" exits 1
+	ok "a full disk behind --output: the message" grep -q "full: cannot be written: No space left" "$tmp/err"
+	ok "a full disk behind --output: no JSON of some pictures" test ! -s "$tmp/out"
 else
-	skip "a full disk behind stdout" "no /dev/full"
+	skip "a full disk" "no /dev/full"
 fi
 tap_done
