@@ -239,6 +239,9 @@ const char *fqz_image_meta(const struct fqz_image *img, const char *key);
 int fqz_image_write(const struct fqz_image *img, void **data, size_t *len,
 		    struct fqz_error *err);
 
+/** fqz_kind_name() - e.g. "conv". */
+const char *fqz_kind_name(enum fqz_kind kind);
+
 /** fqz_reason_name() - e.g. "TRUNCATED". */
 const char *fqz_reason_name(enum fqz_reason reason);
 

@@ -2,6 +2,24 @@
 /* Questions about an image that was opened. */
 #include "fqz_private.h"
 
+const char *fqz_kind_name(enum fqz_kind kind)
+{
+	static const char *const names[] = {
+		[FQZ_AFFINE] = "affine",
+		[FQZ_CONV] = "conv",
+		[FQZ_FC] = "fc",
+		[FQZ_ADD] = "add",
+		[FQZ_CONCAT] = "concat",
+		[FQZ_MAXPOOL] = "maxpool",
+		[FQZ_AVGPOOL] = "avgpool",
+		[FQZ_SUMPOOL] = "sumpool",
+	};
+
+	if ((size_t)kind >= FQZ_ARRAY_SIZE(names) || !names[kind])
+		return "unknown";
+	return names[kind];
+}
+
 bool fqz_layer_has_weights(const struct fqz_layer *l)
 {
 	return l->kind == FQZ_CONV || l->kind == FQZ_FC;

@@ -18,14 +18,8 @@ struct model_facts {
 	const struct fqz_image *img;
 	struct layer_facts *layers;
 	uint64_t weights, zeros;
-	uint64_t dense_bytes;		/* as 32-bit numbers: weights, and a bias for each channel */
+	uint64_t dense_bytes;		/* 32 bits for each weight and each channel's bias */
 	double cr;
-};
-
-static const char *const kind_names[] = {
-	[FQZ_AFFINE] = "affine", [FQZ_CONV] = "conv", [FQZ_FC] = "fc", [FQZ_ADD] = "add",
-	[FQZ_CONCAT] = "concat", [FQZ_MAXPOOL] = "maxpool", [FQZ_AVGPOOL] = "avgpool",
-	[FQZ_SUMPOOL] = "sumpool",
 };
 
 static const char *const type_names[] = {
@@ -102,7 +96,7 @@ static void json_layer(const struct model_facts *m, uint32_t i)
 	uint32_t k;
 
 	printf("%s\n    {\"index\": %u, \"kind\": \"%s\", \"name\": ", i ? "," : "", i,
-	       kind_names[l->kind]);
+	       fqz_kind_name(l->kind));
 	cli_json_string(stdout, l->name ? l->name : "");
 	printf(", \"inputs\": [");
 	for (k = 0; k < l->input_count; k++)
@@ -174,7 +168,7 @@ static void text_layer(const struct model_facts *m, uint32_t i)
 	if (has_window(l))
 		snprintf(window, sizeof(window), "%ux%u/%u%s", l->kernel_h, l->kernel_w,
 			 l->stride_h, l->kind == FQZ_CONV && l->groups > 1 ? " g" : "");
-	printf("%5u  %-7s  %-17s %-9s", i, kind_names[l->kind], shape, window);
+	printf("%5u  %-7s  %-17s %-9s", i, fqz_kind_name(l->kind), shape, window);
 	if (f->weights)
 		printf(" %9llu  %-13s %4u %6.1f %9u %6.2f",
 		       (unsigned long long)f->weights, mode_name(l), l->bits,
@@ -206,9 +200,11 @@ static void print_text(const struct model_facts *m)
 	printf("  input      %u x %u x %u", in->c, in->h, in->w);
 	if (img->color == FQZ_NOT_A_PICTURE)
 		printf(", not a picture\n");
-	else
+	else if (img->resize_shorter)
 		printf(" %s, shorter side resized to %u, center crop\n", color_names[img->color],
-		       img->resize_shorter ? img->resize_shorter : in->h < in->w ? in->h : in->w);
+		       img->resize_shorter);
+	else
+		printf(" %s, resized to cover it, center crop\n", color_names[img->color]);
 	if (img->class_count)
 		printf("  classes    %u\n", img->class_count);
 	printf("  pixels     mean %g %g %g, std %g %g %g, range %s\n", (double)img->mean[0],

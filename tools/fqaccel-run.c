@@ -58,17 +58,6 @@ static const char help[] =
 "\n"
 "Exit status: 0 all went well, 1 something failed, 2 wrong usage.\n";
 
-static const char *kind_name(enum fqz_kind kind)
-{
-	static const char *const names[] = {
-		[FQZ_AFFINE] = "affine", [FQZ_CONV] = "conv", [FQZ_FC] = "fc",
-		[FQZ_ADD] = "add", [FQZ_CONCAT] = "concat", [FQZ_MAXPOOL] = "maxpool",
-		[FQZ_AVGPOOL] = "avgpool", [FQZ_SUMPOOL] = "sumpool",
-	};
-
-	return names[kind];
-}
-
 /* Which data set picture @i is in, and its number there. Arguments may be many. */
 static const struct dataset *find_picture(const struct run *r, size_t *i)
 {
@@ -184,7 +173,7 @@ static void print_profile_row(struct run *r, uint32_t i, const struct fqz_image 
 
 	if (r->opt.json) {
 		fprintf(r->out, "%s\n    {\"layer\": %u, \"kind\": \"%s\", \"name\": ",
-			i ? "," : "", i, kind_name(l->kind));
+			i ? "," : "", i, fqz_kind_name(l->kind));
 		cli_json_string(r->out, l->name ? l->name : "");
 		fprintf(r->out,
 			", \"output\": [%u, %u, %u], \"cycles\": %llu, \"card_us\": %.3f, \"host_ms\": %.3f}",
@@ -193,7 +182,7 @@ static void print_profile_row(struct run *r, uint32_t i, const struct fqz_image 
 	}
 	snprintf(shape, sizeof(shape), "%ux%ux%u", t->c, t->h, t->w);
 	fprintf(r->out, "%5u  %-7s  %-14s %11llu %6.2f %11.2f %11.3f  %s\n", i,
-		kind_name(l->kind), shape, (unsigned long long)p->cycles,
+		fqz_kind_name(l->kind), shape, (unsigned long long)p->cycles,
 		total ? 100.0 * (double)p->cycles / (double)total : 0, us, p->host_ms,
 		l->name ? l->name : "");
 }

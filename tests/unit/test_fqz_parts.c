@@ -287,6 +287,10 @@ static void check_bound(void)
 
 static void check_names(void)
 {
+	is_str(fqz_kind_name(FQZ_AFFINE), "affine", "a kind's name");
+	is_str(fqz_kind_name(FQZ_SUMPOOL), "sumpool", "the last kind's name");
+	is_str(fqz_kind_name((enum fqz_kind)0), "unknown", "no kind's name");
+	is_str(fqz_kind_name((enum fqz_kind)9), "unknown", "nor this");
 	is_str(fqz_reason_name(FQZ_TRUNCATED), "TRUNCATED", "a reason's name");
 	is_str(fqz_reason_name(FQZ_NO_MEMORY), "NO_MEMORY", "the last reason's name");
 	is_str(fqz_reason_name((enum fqz_reason)99), "unknown", "no reason's name");
