@@ -8,21 +8,8 @@ cd "$(dirname "$0")/../.." || exit 1
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-number=0
-failed=0
-
-# result STATUS NAME: passes if the status is 0; shows the log otherwise.
-result()
-{
-	number=$((number + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $number - $2"
-		return
-	fi
-	sed 's/^/# /' "$log" >&2
-	echo "not ok $number - $2"
-	failed=1
-}
+. tests/tap.sh
+tap_log=$log
 
 kernel=$(scripts/guest-kernel.sh) || {
 	echo 'Bail out! there are no kernel headers to build against'
@@ -38,6 +25,4 @@ result $? 'neither the compiler nor sparse warns'
 
 scripts/checkpatch.sh >"$log" 2>&1
 result $? 'checkpatch.pl --strict is content'
-
-echo "1..$number"
-exit $failed
+tap_done

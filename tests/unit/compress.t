@@ -9,19 +9,9 @@ compress=$build/fqaccel-compress
 golden=tests/golden/onnx
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-count=0
+. tests/tap.sh
+tap_log=$tmp/log
 pictures=$(find demo -name '*.ppm' | wc -l)
-
-# result STATUS WHAT: one test, passed if STATUS is 0
-result() {
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-		sed 's/^/# /' "$tmp/log" >&2
-	fi
-}
 
 # refuses STATUS TEXT WHAT ARGUMENT...: exit status, a text, and no output file
 refuses() {
@@ -100,4 +90,4 @@ refuses 1 'cut.ppm' 'a truncated picture' $golden/small.onnx -o "$tmp/no.fqz" --
 head -c 700 "$tmp/a.fqz" >"$tmp/cut.fqz"
 refuses 1 'TRUNCATED' '--compare with a truncated image' --compare "$tmp/cut.fqz" demo
 
-echo "1..$count"
+tap_done

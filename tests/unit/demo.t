@@ -7,17 +7,7 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${O:-build}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-count=0
-
-# result STATUS WHAT: one test, passed if STATUS is 0
-result() {
-	count=$((count + 1))
-	if [ "$1" -eq 0 ]; then
-		echo "ok $count - $2"
-	else
-		echo "not ok $count - $2"
-	fi
-}
+. tests/tap.sh
 
 for program in "$build/demo-draw" "$build/san/demo-draw"; do
 	out=$tmp/$(echo "$program" | tr / _)
@@ -55,4 +45,4 @@ done
 result $? 'the sample network runs on the soft card'
 grep -q '"card": {"top1": 100.00,' "$tmp/log"
 result $? 'it names all pictures rightly'
-echo "1..$count"
+tap_done

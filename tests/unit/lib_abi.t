@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.." || exit 1
 build=${O:-build}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-. tests/unit/tap.sh
+. tests/tap.sh
 so=$build/libfqaccel.so.0
 
 # --- header ---

@@ -2,14 +2,7 @@
 # SPDX-License-Identifier: MIT
 # fqaccel-eval: kinds of data, what it counts, refusals. Built with sanitizers.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
-build=${O:-build}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-. tests/unit/tap.sh
-PATH=$PWD/$build/san:$PATH
-sample=demo/cifar10.fqz
-"$build/tests/make_smallnet" "$tmp" || exit 1
+. "$(dirname "$0")/cli.sh"
 
 # --- usage ---
 fails 2 "a model and the data" "no argument" fqaccel-eval

@@ -2,14 +2,7 @@
 # SPDX-License-Identifier: MIT
 # fqaccel-info: images and cards. Built with sanitizers.
 set -u
-cd "$(dirname "$0")/../.." || exit 1
-build=${O:-build}
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-. tests/unit/tap.sh
-PATH=$PWD/$build/san:$PATH
-sample=demo/cifar10.fqz
-"$build/tests/make_smallnet" "$tmp" || exit 1
+. "$(dirname "$0")/cli.sh"
 
 # --- usage ---
 fails 2 "one model at a time" "two models" fqaccel-info a b

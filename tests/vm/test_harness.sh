@@ -5,7 +5,7 @@
 # whatever goes wrong in the guest's kernel is a failure, silence included.
 
 cd "$(dirname "$0")/../.." || exit 1
-. tests/vm/tap.sh
+. tests/tap.sh
 
 FQACCEL_OUT=$(mktemp -d)
 export FQACCEL_OUT FQACCEL_NO_MODPROBE=1 FQACCEL_VM_TIMEOUT=120
@@ -28,29 +28,29 @@ vm plain 'echo "to stdout: $((6 * 7))"; echo "to stderr" >&2; pwd >/out/pwd; id 
 	  touch Makefile 2>/out/touch; echo x >/tmp/x && cat /tmp/x; ls /usr/bin/env
 	  cat /sys/bus/pci/devices/0000:01:00.0/device; exit 7'
 is $status 7 "the command's exit status"
-check 'its stdout' says plain.out '^to stdout: 42$'
-check 'its stderr' says plain.err '^to stderr$'
+ok 'its stdout' says plain.out '^to stdout: 42$'
+ok 'its stderr' says plain.err '^to stderr$'
 is "$(cat "$FQACCEL_OUT/pwd")" "$(pwd)" 'it runs in the checkout'
 is "$(cat "$FQACCEL_OUT/uid")" 0 'as root'
-check 'the checkout is read-only' says touch 'Read-only file system'
-check '/tmp can be written' says plain.out '^x$'
-check "this machine's programs are there" says plain.out '^/usr/bin/env$'
-check 'so is the card' says plain.out '^0x4651$'
+ok 'the checkout is read-only' says touch 'Read-only file system'
+ok '/tmp can be written' says plain.out '^x$'
+ok "this machine's programs are there" says plain.out '^/usr/bin/env$'
+ok 'so is the card' says plain.out '^0x4651$'
 
 vm panic 'echo before; echo c >/proc/sysrq-trigger; sleep 60'
 is $status 125 'a panic'
-check 'is reported as what it is' says panic.err 'without a verdict'
-check 'with the console' says panic.err 'Kernel panic'
+ok 'is reported as what it is' says panic.err 'without a verdict'
+ok 'with the console' says panic.err 'Kernel panic'
 
 vm complaint 'echo "BUG: on purpose" >/dev/kmsg; exit 0'
 is $status 125 'a complaint in the log of a kernel that lives on'
-check 'is shown' says complaint.err '^kernel .*BUG: on purpose'
+ok 'is shown' says complaint.err '^kernel .*BUG: on purpose'
 
 FQACCEL_VM_TIMEOUT=15 vm hang 'sleep 600'
 is $status 125 'a command that does not end'
-check 'is told from a crash' says hang.err 'no verdict within 15 s'
+ok 'is told from a crash' says hang.err 'no verdict within 15 s'
 
 FQACCEL_CARD=no-such-device vm nocard true
 is $status 125 'an emulator that does not start'
-check 'says why' says nocard.err 'no-such-device'
+ok 'says why' says nocard.err 'no-such-device'
 tap_done

@@ -4,7 +4,7 @@
 # In the guest: the module is refused to go while it is in use, goes when it is
 # not, comes back, and leaves neither memory nor interrupts behind.
 
-. tests/vm/tap.sh
+. tests/tap.sh
 
 loaded()
 {
@@ -16,17 +16,17 @@ vectors()
 	grep -c fqaccel /proc/interrupts
 }
 
-check 'the module is loaded' loaded
-check 'the device is there' test -c /dev/fqaccel0
-check 'it is bound to the card' test -e /sys/bus/pci/drivers/fqaccel/0000:01:00.0
+ok 'the module is loaded' loaded
+ok 'the device is there' test -c /dev/fqaccel0
+ok 'it is bound to the card' test -e /sys/bus/pci/drivers/fqaccel/0000:01:00.0
 
 exec 3<>/dev/fqaccel0
 rmmod fqaccel 2>/tmp/rmmod
 is $? 1 'it does not go while the device is open'
-check 'and says why' grep -q 'in use' /tmp/rmmod
+ok 'and says why' grep -q 'in use' /tmp/rmmod
 exec 3>&-
-check 'it goes when nobody uses it' rmmod fqaccel
-check 'the device goes with it' test ! -e /dev/fqaccel0
+ok 'it goes when nobody uses it' rmmod fqaccel
+ok 'the device goes with it' test ! -e /dev/fqaccel0
 is "$(vectors)" 0 'no interrupt is left'
 
 # Leaks show in the slab and page counters after many rounds.
@@ -36,14 +36,14 @@ while [ $rounds -lt 10 ]; do
 	rounds=$((rounds + 1))
 done
 is $rounds 10 'ten times in and out'
-check 'and in again' modprobe fqaccel
-check 'the device is back' test -c /dev/fqaccel0
+ok 'and in again' modprobe fqaccel
+ok 'the device is back' test -c /dev/fqaccel0
 
 # The driver lets go of the card and takes it again.
 address=0000:01:00.0
 driver=/sys/bus/pci/drivers/fqaccel
 echo $address >$driver/unbind
-check 'unbound: no device' test ! -e /dev/fqaccel0
+ok 'unbound: no device' test ! -e /dev/fqaccel0
 echo $address >$driver/bind
-check 'bound: a device' test -c /dev/fqaccel0
+ok 'bound: a device' test -c /dev/fqaccel0
 tap_done

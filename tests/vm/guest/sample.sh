@@ -4,7 +4,7 @@
 # In the guest: fqaccel-run on the sample pictures, on the card and on the soft
 # card: the same reports, and raw outputs that are equal byte for byte.
 
-. tests/vm/tap.sh
+. tests/tap.sh
 
 model=demo/cifar10.fqz
 cd "$(dirname "$0")/../../.." || exit 1
@@ -19,17 +19,17 @@ run()
 
 for picture in demo/*.ppm; do
 	name=${picture##*/}
-	check "$name on the soft card" run soft --card soft
-	check "$name on the card" run card --card /dev/fqaccel0
-	check 'the same bytes' cmp /tmp/soft.raw /tmp/card.raw
-	check 'the same report' diff /tmp/soft.txt /tmp/card.txt
+	ok "$name on the soft card" run soft --card soft
+	ok "$name on the card" run card --card /dev/fqaccel0
+	ok 'the same bytes' cmp /tmp/soft.raw /tmp/card.raw
+	ok 'the same report' diff /tmp/soft.txt /tmp/card.txt
 done
 
 # With a card there, it is the one that is taken unless told otherwise.
 irqs=$(grep fqaccel /proc/interrupts)
-check 'a run without --card' run auto
-check 'the same report' diff /tmp/auto.txt /tmp/card.txt
-check 'it interrupted: the card did it' test "$irqs" != "$(grep fqaccel /proc/interrupts)"
+ok 'a run without --card' run auto
+ok 'the same report' diff /tmp/auto.txt /tmp/card.txt
+ok 'it interrupted: the card did it' test "$irqs" != "$(grep fqaccel /proc/interrupts)"
 
 # A card that is there and can't be used is an error, not a reason for the soft one.
 # What nobody runs and reads has to lie where nobody may look.
@@ -40,9 +40,9 @@ chmod -R a+rX /tmp/nobody
 (cd /tmp/nobody && setpriv --reuid=nobody --clear-groups --no-new-privs \
 	./fqaccel-run "${model##*/}" "${picture##*/}" >/tmp/denied.txt 2>&1)
 is $? 1 'no permission: status 1'
-check 'and a line that names the device' grep -q /dev/fqaccel0 /tmp/denied.txt
+ok 'and a line that names the device' grep -q /dev/fqaccel0 /tmp/denied.txt
 chmod 600 /dev/fqaccel0
 fqaccel-run --card /dev/fqaccel9 $model "$picture" >/tmp/absent.txt 2>&1
 is $? 1 'no such card: status 1'
-check 'and a line that names it' grep -q /dev/fqaccel9 /tmp/absent.txt
+ok 'and a line that names it' grep -q /dev/fqaccel9 /tmp/absent.txt
 tap_done

@@ -4,7 +4,7 @@
 # In the guest: the card is unplugged and plugged in again through QEMU's
 # monitor; the last time it is pulled out without warning, with work in progress.
 
-. tests/vm/tap.sh
+. tests/tap.sh
 
 monitor=/dev/virtio-ports/fqaccel.monitor
 
@@ -29,14 +29,14 @@ until_true()
 exec 4<>$monitor
 cat <&4 >/tmp/monitor.log &
 
-check 'the device is there' test -c /dev/fqaccel0
+ok 'the device is there' test -c /dev/fqaccel0
 hmp 'device_del card'
-check 'unplugged: the device goes' until_true 20 test ! -e /dev/fqaccel0
-check 'and the function' until_true 20 test ! -e /sys/bus/pci/devices/0000:01:00.0
+ok 'unplugged: the device goes' until_true 20 test ! -e /dev/fqaccel0
+ok 'and the function' until_true 20 test ! -e /sys/bus/pci/devices/0000:01:00.0
 # The slot is powered off a moment later, and only then takes another card.
 sleep 2
 hmp 'device_add fqaccel,id=card,bus=rp0'
-check 'plugged in: the device comes' until_true 20 test -c /dev/fqaccel0
-check 'and works' fqaccel-run --card /dev/fqaccel0 demo/cifar10.fqz demo/ship.ppm
+ok 'plugged in: the device comes' until_true 20 test -c /dev/fqaccel0
+ok 'and works' fqaccel-run --card /dev/fqaccel0 demo/cifar10.fqz demo/ship.ppm
 kill %1 2>/dev/null
 tap_done
