@@ -133,7 +133,7 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run)
 		queue->completed++;
 }
 
-/* 0: not finished; 1: finished, @result and @completed are filled; else an errno. */
+/* 0: not finished; 1: it and all before it are, @result and @completed are filled; else an errno. */
 static int fqa_queue_look(struct fqa_queue *queue, u64 sequence, struct fqa_result *result,
 			  u64 *completed)
 {
@@ -149,7 +149,7 @@ static int fqa_queue_look(struct fqa_queue *queue, u64 sequence, struct fqa_resu
 		ret = -EINVAL;
 	else if (queue->last - sequence >= queue->kept)
 		ret = -ENODATA;
-	else if (result->finished)
+	else if (queue->completed >= sequence)
 		ret = 1;
 	else
 		ret = card->state == FQA_STATE_DEAD ? -ENODEV : 0;

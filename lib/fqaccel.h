@@ -207,8 +207,8 @@ struct fqaccel_run_result {
  * @timeout_ms: 0: do not wait; negative: for ever
  * @result:     its result; may be NULL
  *
- * Observes, consumes nothing. Return: 0 when it is finished, or result->status if @result is NULL;
- * -ETIME if it is not; -EINVAL if it was never submitted; -ENODATA if it is finished, but not among the
+ * Observes, consumes nothing. Return: 0 when it and all runs before it are finished, or
+ * result->status if @result is NULL; -ETIME if it is not; -EINVAL if it was never submitted; -ENODATA if it is finished, but not among the
  * last 4 * depth runs, whose results are kept.
  */
 int fqaccel_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t timeout_ms,

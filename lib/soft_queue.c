@@ -215,7 +215,7 @@ int soft_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t time
 		goto unlock;
 	}
 	/* Others may submit while this one sleeps: its place can be taken by a later run. */
-	while (!ret && q->accepted - sequence < q->kept && !queue_run(q, sequence)->done) {
+	while (!ret && q->accepted - sequence < q->kept && q->completed < sequence) {
 		if (!timeout_ms && !s->kicked)
 			ret = -ETIME;
 		else
@@ -225,7 +225,7 @@ int soft_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t time
 		ret = fqaccel_fail(-ENODATA,
 				   "run %llu is finished, but its result is no longer kept",
 				   (unsigned long long)sequence);
-	} else if (queue_run(q, sequence)->done) {
+	} else if (q->completed >= sequence) {
 		*result = queue_run(q, sequence)->result;
 		ret = 0;
 	} else {

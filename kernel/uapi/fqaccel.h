@@ -300,7 +300,8 @@ struct fqaccel_submit {
  * @offset:      out: where it failed
  * @pad:         must be 0
  *
- * Returns 0 when that run is finished, whatever its status. A completion is
+ * Returns 0 when that run and all before it are finished, whatever their
+ * status: the card may end runs of one queue in another order. A completion is
  * observed, not consumed: any number of threads may wait for the same
  * run. Results of the last 4 * depth runs of a queue are kept (-ENODATA for older ones, which are
  * finished). Blocks (interruptible).

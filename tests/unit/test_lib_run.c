@@ -316,6 +316,40 @@ static void test_timeout(void)
 	fqaccel_model_close(s.model);
 }
 
+/*
+ * A card with several queues of its own may end a short run before the long one that
+ * was submitted first: waiting for the short one is waiting for both.
+ */
+static void test_order(void)
+{
+	enum { LONG = 48 };
+	struct fqaccel_model *model = load(make_slow);
+	struct fqaccel_run_desc runs[2];
+	struct fqaccel_model_info info;
+	struct fqaccel_buffer *in, *out;
+	struct fqaccel_queue *queue;
+	uint64_t seq;
+
+	fqaccel_model_info(model, &info, sizeof(info));
+	in = buffer(LONG * info.input_bytes, FQACCEL_CARD_READS);
+	out = buffer((LONG + 1) * info.output_bytes, FQACCEL_CARD_WRITES);
+	if (fqaccel_queue_create(card, 0, &queue))
+		bail("no queue");
+	runs[0] = (struct fqaccel_run_desc){
+		.model = model, .input = in, .output = out, .batch = LONG,
+	};
+	runs[1] = runs[0];
+	runs[1].batch = 1;
+	runs[1].output_offset = LONG * info.output_bytes;
+	is_int(fqaccel_queue_submit(queue, runs, 2, &seq), 2, "a long run and a short one");
+	is_int(fqaccel_queue_wait(queue, seq, -1, NULL), 0, "the short one is finished");
+	is_int(fqaccel_queue_wait(queue, seq - 1, 0, NULL), 0, "and so is the long one before it");
+	fqaccel_queue_close(queue);
+	fqaccel_buffer_close(in);
+	fqaccel_buffer_close(out);
+	fqaccel_model_close(model);
+}
+
 /* A model and an input are closed while runs that use them are under way. */
 static void test_close(void)
 {
@@ -345,6 +379,7 @@ int main(void)
 	test_ranges();
 	test_queue();
 	test_timeout();
+	test_order();
 	test_close();
 	fqaccel_card_close(card);
 	return tap_done();
