@@ -85,7 +85,7 @@ tools:
 check:
 	@scripts/deps.sh run compress check vm
 	+$(MAKE) -s -j$(JOBS) WERROR=1 check-build
-	prove --exec '' $(TESTS)
+	prove --failures --exec '' $(TESTS)
 
 .PHONY: check-build
 check-build: build-all $(TESTS) $(TEST_DEPS)
