@@ -12,6 +12,12 @@ $(foreach t,paper feedback,\
 $(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
 $(O)/san/tests/unit/test_onnx_refuse.o $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h
 
+# From ONNX to the card.
+KINDS_TEST_OBJS = $(O)/san/tools/compress/image.o $(NET_SAN_OBJS) $(LIB_SAN_OBJS) \
+	$(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+$(eval $(call unit_test,test_quant_kinds,$(ONNX_TEST_SRCS),$(KINDS_TEST_OBJS),$(NET_LIBS)))
+$(O)/san/tests/unit/test_quant_kinds.o: | $(O)/gen/onnx.pb-c.h
+
 # The command line, plain and with sanitizers, on the golden files.
 COMPRESS_SAN_OBJS := $(COMPRESS_SRCS:%.c=$(O)/san/%.o)
 
