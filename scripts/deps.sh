@@ -13,7 +13,7 @@ set -eu
 run='gcc make pkg-config libpng-dev libjpeg62-turbo-dev zlib1g-dev libpci-dev'
 
 # fqaccel-compress: ONNX, fast float kernels, linear algebra.
-compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev libdnnl-dev
+compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 	libopenblas-dev liblapacke-dev'
 
 # The host-side tests: prove, static checks, documentation checks.
