@@ -18,7 +18,11 @@ FUZZ_img_SRCS := tests/fuzz/fuzz_img.c $(TOOLS_COMMON_SRCS)
 FUZZ_img_LIBS := $(IMG_LIBS)
 FUZZ_img_SEEDS := tests/golden/img
 
-FUZZ_TARGETS := fqz exec card img
+FUZZ_onnx_SRCS := tests/fuzz/fuzz_onnx.c $(NET_SRCS) $(O)/gen/onnx.pb-c.c $(FQZ_SRCS)
+FUZZ_onnx_LIBS := $(NET_LIBS) -lm
+FUZZ_onnx_SEEDS := tests/golden/onnx
+
+FUZZ_TARGETS := fqz exec card img onnx
 
 define fuzz_target
 $(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS)
@@ -30,7 +34,7 @@ $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(t))))
 
 .PHONY: fuzz
 fuzz:
-	@scripts/deps.sh fuzz
+	@scripts/deps.sh run compress fuzz
 	@+$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/%)
 	$(foreach t,$(FUZZ_TARGETS),$(O)/fuzz/$(t) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 		-artifact_prefix=$(O)/fuzz/$(t)- $(O)/fuzz/$(t)-corpus $(FUZZ_$(t)_SEEDS) &&) :
