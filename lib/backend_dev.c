@@ -2,7 +2,6 @@
 /* The back end for a card with a kernel driver: kernel/uapi/fqaccel.h. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -193,18 +192,14 @@ static void dev_queue_close(struct fqaccel_queue *queue)
 	dev_destroy(queue->card, queue->handle);
 }
 
-#define DEV_RUNS	32u
-
 static int dev_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_item *items,
 			    uint32_t count, uint64_t *sequence)
 {
-	struct fqaccel_run runs[DEV_RUNS];
+	struct fqaccel_run runs[FQACCEL_SUBMIT_RUNS];
 	struct fqaccel_submit a;
 	uint32_t i;
 	int ret;
 
-	if (count > DEV_RUNS)
-		count = DEV_RUNS;
 	for (i = 0; i < count; i++)
 		runs[i] = (struct fqaccel_run){
 			.model = items[i].model->handle,

@@ -55,13 +55,16 @@ const char *fqaccel_error(void);
  * @out:   to be closed with fqaccel_card_close()
  *
  * With "auto" a card that is there and cannot be used is an error.
- * -EINVAL: no card's name; -ENOENT: no such device; -EACCES: no permission; -ENODEV: gone, or on the
- * bus without its driver, or another device; -EPROTO: the driver's ABI is another; -ENOMEM.
+ * -EINVAL: no card's name; -ENOENT: no such device; -EACCES: no permission; -ENODEV: gone, or on
+ * the bus without its driver, or another device; -EPROTO: the driver's ABI is another; -ENOMEM.
  */
 int fqaccel_card_open(const char *which, struct fqaccel_card **out);
 
-/** fqaccel_card_close() - NULL is allowed. Models, queues and buffers of the card must be closed
- * before. */
+/**
+ * fqaccel_card_close() - close a card; NULL is allowed
+ *
+ * Its models, queues and buffers must be closed before.
+ */
 void fqaccel_card_close(struct fqaccel_card *card);
 
 struct fqaccel_card_info {
@@ -77,7 +80,12 @@ struct fqaccel_card_info {
 	uint64_t memory_free;
 };
 
-/** fqaccel_card_info() - @size is sizeof(struct fqaccel_card_info) as the caller knows it. */
+/**
+ * fqaccel_card_info() - what a card is
+ * @size: sizeof(struct fqaccel_card_info) as the caller knows it
+ *
+ * -EINVAL: a NULL, or a @size below that of the name; -ENODEV: the card is gone.
+ */
 int fqaccel_card_info(struct fqaccel_card *card, struct fqaccel_card_info *info, size_t size);
 
 /* --- models --- */
@@ -123,10 +131,20 @@ struct fqaccel_model_info {
 	uint32_t resize_shorter;	/* FORMAT.md section 2 */
 };
 
-/** fqaccel_model_info() - @size is sizeof(struct fqaccel_model_info) as the caller knows it. */
+/**
+ * fqaccel_model_info() - what a model is
+ * @size: sizeof(struct fqaccel_model_info) as the caller knows it
+ *
+ * -EINVAL: a NULL, or a @size that has no room for a member.
+ */
 int fqaccel_model_info(struct fqaccel_model *model, struct fqaccel_model_info *info, size_t size);
 
-/** fqaccel_model_class() - name of a class, NULL if there is none; lives as long as the model. */
+/*
+ * Texts of the image: UTF-8 without control characters, though a metadata value may have tabs and
+ * line feeds. They live as long as the model.
+ */
+
+/** fqaccel_model_class() - name of a class, NULL if there is none. */
 const char *fqaccel_model_class(struct fqaccel_model *model, uint32_t index);
 
 /** fqaccel_model_meta() - a metadata value (FORMAT.md section 8) or NULL. */
@@ -135,7 +153,11 @@ const char *fqaccel_model_meta(struct fqaccel_model *model, const char *key);
 /** fqaccel_model_layer_name() - NULL if there is none. */
 const char *fqaccel_model_layer_name(struct fqaccel_model *model, uint32_t index);
 
-/** fqaccel_model_range() - bytes of input and output of one picture for a range of layers. */
+/**
+ * fqaccel_model_range() - bytes of input and output of one picture for a range of layers
+ *
+ * 0, 0 is the whole network. -EINVAL: a NULL, or layers that are not in the network.
+ */
 int fqaccel_model_range(struct fqaccel_model *model, uint32_t first_layer, uint32_t layer_count,
 			uint64_t *input_bytes, uint64_t *output_bytes);
 
@@ -157,19 +179,37 @@ int fqaccel_infer(struct fqaccel_model *model, const void *input, void *output, 
 #define FQACCEL_CARD_READS	0x1u
 #define FQACCEL_CARD_WRITES	0x2u
 
-/** fqaccel_buffer_create() - zeroed memory that the card reaches; @directions: FQACCEL_CARD_*. */
+/**
+ * fqaccel_buffer_create() - zeroed memory that the card reaches
+ * @len:        bytes, 1 to 2^36
+ * @directions: FQACCEL_CARD_READS for inputs, FQACCEL_CARD_WRITES for outputs, or both
+ *
+ * -EINVAL; -ENOSPC: above what one open card may have; -ENOMEM; -ENODEV.
+ */
 int fqaccel_buffer_create(struct fqaccel_card *card, size_t len, unsigned int directions,
 			  struct fqaccel_buffer **out);
 /** fqaccel_buffer_data() - its address, for the program; fqaccel_buffer_size(): its bytes. */
 void *fqaccel_buffer_data(struct fqaccel_buffer *buf);
 size_t fqaccel_buffer_size(struct fqaccel_buffer *buf);
-/** fqaccel_buffer_close() - NULL is allowed. Runs that use it still finish; their output is lost. */
+/**
+ * fqaccel_buffer_close() - give the memory up; NULL is allowed
+ *
+ * Runs that use it still finish; their output is lost.
+ */
 void fqaccel_buffer_close(struct fqaccel_buffer *buf);
 
-/** fqaccel_queue_create() - @depth: unfinished runs that it holds, at most 4096; 0: 256. */
+/**
+ * fqaccel_queue_create() - create a queue, whose runs start in the order of submission
+ * @depth: unfinished runs that it holds, at most 4096; 0: 256
+ *
+ * -EINVAL; -ENOSPC: an open card has no more queues; -ENOMEM; -ENODEV.
+ */
 int fqaccel_queue_create(struct fqaccel_card *card, uint32_t depth, struct fqaccel_queue **out);
-/** fqaccel_queue_close() - NULL is allowed. Runs that have not started are dropped, those in
- * progress finish. */
+/**
+ * fqaccel_queue_close() - close a queue; NULL is allowed
+ *
+ * Runs that have not started are dropped, those in progress finish.
+ */
 void fqaccel_queue_close(struct fqaccel_queue *queue);
 
 struct fqaccel_run_desc {
@@ -186,9 +226,10 @@ struct fqaccel_run_desc {
  * fqaccel_queue_submit() - start runs; returns before they are done
  * @runs:     all are checked before the first is taken
  * @count:    at least 1
- * @sequence: of the last run accepted
+ * @sequence: gets that of the last run accepted; may be NULL
  * Return: how many were accepted, from the first on; waits while the queue is full.
- * -EINVAL: a range, batch or place is wrong, or input and output overlap; -EACCES: a buffer's direction.
+ * -EINVAL: a range, batch or place is wrong, or input and output overlap; -EACCES: a buffer has
+ * not the direction that the run needs; -ENODEV: the card is gone.
  */
 int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_desc *runs,
 			 uint32_t count, uint64_t *sequence);
@@ -208,8 +249,9 @@ struct fqaccel_run_result {
  * @result:     its result; may be NULL
  *
  * Observes, consumes nothing. Return: 0 when it and all runs before it are finished, or
- * result->status if @result is NULL; -ETIME if it is not; -EINVAL if it was never submitted; -ENODATA if it is finished, but not among the
- * last 4 * depth runs, whose results are kept.
+ * result->status if @result is NULL; -ETIME if it is not; -EINVAL if it was never submitted;
+ * -ENODATA if it is finished, but not among the last 4 * depth runs, whose results are kept;
+ * -ENODEV: the card is gone.
  */
 int fqaccel_queue_wait(struct fqaccel_queue *queue, uint64_t sequence, int64_t timeout_ms,
 		       struct fqaccel_run_result *result);

@@ -23,6 +23,7 @@
 #define FQACCEL_DEFAULT_DEPTH	256u
 #define FQACCEL_MAX_BUFFER	(1ull << 36)	/* bytes */
 #define FQACCEL_RESULTS		4u		/* results kept, in depths of the queue */
+#define FQACCEL_SUBMIT_RUNS	32u		/* handed to a back end at once, at most */
 
 struct fqaccel_backend;
 struct fqaccel_infer_pool;
@@ -95,7 +96,7 @@ struct fqaccel_backend {
 	void (*buffer_close)(struct fqaccel_buffer *buf);
 	int (*queue_create)(struct fqaccel_queue *queue);
 	void (*queue_close)(struct fqaccel_queue *queue);
-	/* Return how many were accepted, at least 1, or an error. */
+	/* @count <= FQACCEL_SUBMIT_RUNS. Return how many were accepted, at least 1, or an error. */
 	int (*queue_submit)(struct fqaccel_queue *queue, const struct fqaccel_run_item *runs,
 			    uint32_t count, uint64_t *sequence);
 	/* 0: finished, *result is filled; else *result is not. */

@@ -8,8 +8,6 @@
 #include "fqaccel_hw.h"
 #include "private.h"
 
-#define SUBMIT_CHUNK	32u	/* runs handed to the back end at once */
-
 int fqaccel_buffer_create(struct fqaccel_card *card, size_t len, unsigned int directions,
 			  struct fqaccel_buffer **out)
 {
@@ -159,7 +157,7 @@ static int check_run(const struct fqaccel_card *card, uint32_t i,
 int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_desc *runs,
 			 uint32_t count, uint64_t *sequence)
 {
-	struct fqaccel_run_item items[SUBMIT_CHUNK];
+	struct fqaccel_run_item items[FQACCEL_SUBMIT_RUNS];
 	uint32_t i, n, done = 0;
 	uint64_t last = 0;
 	int ret = 0;
@@ -173,7 +171,7 @@ int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_d
 			return ret;
 	}
 	while (done < count) {
-		n = count - done < SUBMIT_CHUNK ? count - done : SUBMIT_CHUNK;
+		n = count - done < FQACCEL_SUBMIT_RUNS ? count - done : FQACCEL_SUBMIT_RUNS;
 		for (i = 0; i < n; i++) {
 			ret = check_run(queue->card, done + i, &runs[done + i], &items[i]);
 			if (ret)

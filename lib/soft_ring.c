@@ -2,7 +2,6 @@
 /* The soft card's driver: rings, doorbells, commands, completions (CARD.md sections 3 to 7). */
 #include <endian.h>
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
