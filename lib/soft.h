@@ -9,8 +9,8 @@
  *
  * Nobody steps the card from inside a callback: kick() sets a flag, and whoever made the card
  * kick calls soft_pump(). Who unlocks or sleeps wakes workers for what is left to do. A thread
- * that waits for its own run anyway does a worker's work itself, if there are not as many at it as there
- * are workers: so fqaccel_infer() costs no switch of threads.
+ * that waits for its own run anyway does a worker's work itself, if there are not as many at it as
+ * there are workers: so fqaccel_infer() costs no switch of threads.
  */
 #ifndef LIB_SOFT_H
 #define LIB_SOFT_H
@@ -130,17 +130,17 @@ int soft_workers_start(struct soft_card *s);
 /** soft_workers_stop() - without the lock; work in progress is finished. */
 void soft_workers_stop(struct soft_card *s);
 
-/** soft_lock() / soft_unlock() - the card's lock; unlocking leaves nothing undone without a worker. */
+/** soft_lock() / soft_unlock() - the card's lock; unlocking wakes workers for what is undone. */
 void soft_lock(struct soft_card *s);
 void soft_unlock(struct soft_card *s);
 
-/** soft_work_once() - do one work item, without the lock meanwhile; false if there is none to do. */
+/** soft_work_once() - do a work item, without the lock meanwhile; false if there is none to do. */
 bool soft_work_once(struct soft_card *s);
 
 /** soft_pump() - let the card work until it wants nothing more, or @steps are over. */
 void soft_pump(struct soft_card *s, unsigned int steps);
 
-/** soft_sleep() - pump if there is need, else wait on @cond; -ETIME after @deadline (may be NULL). */
+/** soft_sleep() - pump if there is need, else wait on @cond; -ETIME after @deadline, or NULL. */
 int soft_sleep(struct soft_card *s, pthread_cond_t *cond, const struct timespec *deadline);
 
 /* --- soft_ring.c --- */

@@ -213,7 +213,7 @@ static void print_profile(struct run *r, const struct fqz_image *img,
 			1e3 * (double)total / r->card_info.clock_khz, host);
 }
 
-/* The layers' kinds and shapes are read from the file: the library has been given the same bytes. */
+/* Layers' kinds and shapes are read from the file: the library has been given the same bytes. */
 static int profile(struct run *r, const void *image, size_t len)
 {
 	struct profile_layer *layers;
@@ -390,7 +390,9 @@ static int run(const struct options *opt, char **args, int count)
 	return ret;
 }
 
-enum { OPT_CARD = 256, OPT_TOP, OPT_JSON, OPT_OUTPUT, OPT_PROFILE, OPT_BATCH, OPT_HELP, OPT_VERSION };
+enum {
+	OPT_CARD = 256, OPT_TOP, OPT_JSON, OPT_OUTPUT, OPT_PROFILE, OPT_BATCH, OPT_HELP, OPT_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "card", required_argument, NULL, OPT_CARD },

@@ -14,7 +14,7 @@ extern int32_t small_fc_weights[SMALL_CLASSES][SMALL_FC_INPUTS];
 
 /* Each returns 0 and a malloc()ed image, or a negative errno (and says why on stderr). */
 
-/** small_fc() - input 3 x 4 x 4, one FC layer whose outputs are the plain sums; class names, metadata. */
+/** small_fc() - input 3 x 4 x 4, one FC layer whose outputs are plain sums; classes, metadata. */
 int small_fc(void **data, size_t *len);
 
 /**

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * libfqaccel: loading, one-call and asynchronous runs, their results; on the soft card, or the one that
- * FQACCEL_TEST_CARD names.
+ * libfqaccel: loading, one-call and asynchronous runs, their results; on the soft card, or the one
+ * that FQACCEL_TEST_CARD names.
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * libfqaccel: threads that share a card, a model, a queue; and cards beside each other. On the soft card,
- * or the one that FQACCEL_TEST_CARD names.
+ * libfqaccel: threads that share a card, a model, a queue; and cards beside each other. On the soft
+ * card, or the one that FQACCEL_TEST_CARD names.
  */
 #include <errno.h>
 #include <pthread.h>

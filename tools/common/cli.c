@@ -79,7 +79,7 @@ int cli_finish(int status)
 	return status;
 }
 
-/* Length of the well-formed UTF-8 sequence that text begins with; 0 for none (Unicode 15, table 3-7). */
+/* Length of the UTF-8 sequence that a text begins with; 0: ill-formed (Unicode 15, table 3-7). */
 static size_t utf8_length(const unsigned char *s)
 {
 	unsigned char low = 0x80, high = 0xbf;

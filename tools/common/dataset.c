@@ -257,7 +257,7 @@ static int sort_names(const char *path, const struct names *list, uint8_t *kind,
 		full = join(path, list->name[i]);
 		if (!full)
 			return ds_fail_errno(err, errlen, path, ENOMEM);
-		/* What cannot be examined is no folder; if it looks like a picture, reading it fails. */
+		/* What cannot be examined is no folder; reading it as a picture fails. */
 		if (!stat(full, &st) && S_ISDIR(st.st_mode))
 			kind[i] = WHAT_FOLDER;
 		else
@@ -488,7 +488,7 @@ static bool class_matches(const char *folder, const char *name)
 	return !*name || *name == ',';
 }
 
-/* The class of a folder, -1 for none, -2 for more than one. A whole name wins over a part of one. */
+/* A folder's class, -1 for none, -2 for more than one. A whole name wins over a part of one. */
 static int find_class(const char *folder, const char *const *names, size_t count)
 {
 	int found = -1, whole = -1;

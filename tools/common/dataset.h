@@ -72,7 +72,8 @@ const char *dataset_name(const struct dataset *ds, size_t i);
  * names (letter case aside, '_' stands for a space; "tabby, tabby cat" also goes by
  * "tabby"), they become the labels; if none is, the labels stay.
  *
- * Return: 0, or -EINVAL where some names match and others do not, or one matches two classes: @err says which.
+ * Return: 0, or -EINVAL where some names match and others do not, or one matches two classes:
+ * @err says which.
  */
 int dataset_match_classes(struct dataset *ds, const char *const *names, size_t count,
 			  char *err, size_t errlen);

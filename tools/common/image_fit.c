@@ -2,8 +2,8 @@
 /*
  * Resizing by a triangle filter, and the center crop.
  *
- * Output pixel o of a side that goes from `in` to `out` pixels lies at (o + 1/2) * in / out. An input
- * pixel i counts by its distance from there, falling to 0 at max(1, in / out). Everything is
+ * Output pixel o of a side that goes from `in` to `out` pixels lies at (o + 1/2) * in / out. An
+ * input pixel i counts by its distance from there, falling to 0 at max(1, in / out). Everything is
  * multiplied by 2 * out, so that weights are integers; then they are scaled to a sum of 2^16.
  */
 #include "image.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Many pictures through one network: threads work on chunks, their outputs are handed out in order. */
+/* Many pictures through one network: threads work on chunks, outputs are handed out in order. */
 #include "pipeline.h"
 
 #include <errno.h>
@@ -179,7 +179,7 @@ static int run_threads(struct state *s, unsigned int jobs, char *err, size_t err
 	unsigned int started, i;
 	int ret = 0;
 
-	for (started = 0; !ret && started < jobs; started++) {
+	for (started = 0; started < jobs; started++) {
 		ret = pthread_create(&threads[started], NULL, worker, s);
 		if (ret)
 			break;

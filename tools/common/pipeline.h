@@ -20,10 +20,11 @@ struct pipeline {
 	/* Fill @chw with picture @i, from any thread; 0, or a negative errno and @err. */
 	int (*fill)(void *opaque, size_t i, uint8_t *chw, char *err, size_t errlen);
 	/*
-	 * Picture @i's output and, as it was filled, its input; @output is NULL and @err says why if it
-	 * could not be filled. On the calling thread, in order. Anything but 0 ends the whole.
+	 * Picture @i's output and, as it was filled, its input; @output is NULL and @err says why
+	 * if it could not be filled. On the calling thread, in order. Not 0: that was the last.
 	 */
-	int (*done)(void *opaque, size_t i, const void *output, const uint8_t *chw, const char *err);
+	int (*done)(void *opaque, size_t i, const void *output, const uint8_t *chw,
+		    const char *err);
 	void *opaque;
 };
 
