@@ -10,7 +10,7 @@
 
 #define MAX_LAYERS	16
 
-int32_t small_fc_weights[SMALL_CLASSES][SMALL_FC_INPUTS];
+static int32_t small_fc_weights[SMALL_CLASSES][SMALL_FC_INPUTS];
 
 /* A network under construction: layer i writes tensor i + 1. */
 struct builder {
@@ -174,6 +174,15 @@ int small_fc(void **data, size_t *len)
 	b.img.meta = meta;
 	b.img.meta_count = 2;
 	return finish(&b, data, len);
+}
+
+void small_fc_expect(const uint8_t x[SMALL_FC_INPUTS], int32_t y[SMALL_CLASSES])
+{
+	int o, k;
+
+	for (o = 0; o < SMALL_CLASSES; o++)
+		for (y[o] = 0, k = 0; k < SMALL_FC_INPUTS; k++)
+			y[o] += small_fc_weights[o][k] * x[k];
 }
 
 int small_residual(uint32_t side, uint32_t channels, void **data, size_t *len)

@@ -153,7 +153,7 @@ static void test_full(void)
 
 static void test_file(void)
 {
-	char path[] = "/tmp/fqaccel-lib-XXXXXX";
+	char path[] = "/tmp/fqaccel-lib-XXXXXX", longest[4000] = "";
 	struct fqaccel_model *model;
 	int fd = mkstemp(path);
 
@@ -165,7 +165,9 @@ static void test_file(void)
 	if (write(fd, "hello", 5) != 5)
 		bail("write");
 	failed(fqaccel_model_load_file(card, path, &model), -EBADMSG, path, "a file of text");
-	/* The longest path there is does not push out what is wrong. */
+	memset(longest, '/', sizeof(longest) - 1);
+	failed(fqaccel_model_load_file(card, longest, &model), -EINVAL, "not a regular file",
+	       "the longest path does not push out what is wrong");
 	close(fd);
 	unlink(path);
 }

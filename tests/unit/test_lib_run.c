@@ -42,16 +42,6 @@ static void fill(uint8_t *p, size_t n, uint32_t seed)
 	}
 }
 
-/* What the fully connected network gives, by its definition. */
-static void expect_fc(const uint8_t *x, int32_t *y)
-{
-	int o, k;
-
-	for (o = 0; o < SMALL_CLASSES; o++)
-		for (y[o] = 0, k = 0; k < SMALL_FC_INPUTS; k++)
-			y[o] += small_fc_weights[o][k] * x[k];
-}
-
 static void test_card(void)
 {
 	struct fqaccel_card_info info;
@@ -123,7 +113,7 @@ static void test_infer(void)
 
 	fill(x, sizeof(x), 7);
 	for (i = 0; i < BATCH; i++)
-		expect_fc(x + i * SMALL_FC_INPUTS, want + i * SMALL_CLASSES);
+		small_fc_expect(x + i * SMALL_FC_INPUTS, want + i * SMALL_CLASSES);
 	is_int(fqaccel_infer(model, x, y, 1), 0, "one picture");
 	ok_mem(y, want, sizeof(y) / BATCH, "its logits are the sums of weights and pixels");
 	memset(y, 0, sizeof(y));
@@ -240,7 +230,7 @@ static void test_queue(void)
 	is_int(result.status, 0, "and well");
 	ok(result.cycles > 0, "it took cycles");
 	for (i = 0; i < RUNS; i++) {
-		expect_fc((uint8_t *)fqaccel_buffer_data(in) + i * SMALL_FC_INPUTS, want);
+		small_fc_expect((uint8_t *)fqaccel_buffer_data(in) + i * SMALL_FC_INPUTS, want);
 		same += !memcmp((int32_t *)fqaccel_buffer_data(out) + i * SMALL_CLASSES, want,
 				sizeof(want));
 	}

@@ -29,15 +29,6 @@ static void *fc_image;
 static size_t fc_len;
 static atomic_int mistakes;
 
-static void expect_fc(const uint8_t *x, int32_t *y)
-{
-	int o, k;
-
-	for (o = 0; o < SMALL_CLASSES; o++)
-		for (y[o] = 0, k = 0; k < SMALL_FC_INPUTS; k++)
-			y[o] += small_fc_weights[o][k] * x[k];
-}
-
 static void mistake(const char *what)
 {
 	if (!atomic_fetch_add(&mistakes, 1))
@@ -55,7 +46,7 @@ static void infer_some(unsigned int *seed)
 	for (i = 0; i < sizeof(x); i++)
 		x[i] = (uint8_t)rand_r(seed);
 	for (i = 0; i < batch; i++)
-		expect_fc(x + i * SMALL_FC_INPUTS, want + i * SMALL_CLASSES);
+		small_fc_expect(x + i * SMALL_FC_INPUTS, want + i * SMALL_CLASSES);
 	if (fqaccel_infer(shared_fc, x, y, batch) ||
 	    memcmp(y, want, batch * SMALL_CLASSES * sizeof(*y)))
 		mistake("one model");
@@ -76,7 +67,7 @@ static void load_and_close(void)
 		mistake("load");
 		return;
 	}
-	expect_fc(x, want);
+	small_fc_expect(x, want);
 	if (fqaccel_infer(model, x, y, 1) || memcmp(y, want, sizeof(y)))
 		mistake("own model");
 	fqaccel_model_close(model);
@@ -117,7 +108,7 @@ static void submit_some(unsigned int *seed)
 	fqaccel_buffer_close(in);
 	for (i = 0; i < RUNS; i++) {
 		/* The input is gone: only that every output was written is looked at. */
-		expect_fc((uint8_t[SMALL_FC_INPUTS]){ 0 }, want);
+		small_fc_expect((uint8_t[SMALL_FC_INPUTS]){ 0 }, want);
 		if (!memcmp((char *)fqaccel_buffer_data(out) + (size_t)i * sizeof(want), want,
 			    sizeof(want)))
 			mistake("an output that was not written");
@@ -160,7 +151,7 @@ static void *card_main(void *opaque)
 	struct fqaccel_model *model;
 	struct fqaccel_card *own;
 
-	expect_fc(x, want);
+	small_fc_expect(x, want);
 	if (fqaccel_card_open(card_name, &own)) {
 		mistake("open");
 		return NULL;
