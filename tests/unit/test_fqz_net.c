@@ -306,6 +306,30 @@ uint8_t *net_write(const struct net *n, size_t *len)
 	return data;
 }
 
+uint8_t *net_build(void (*fill)(struct net *n), size_t *len)
+{
+	uint8_t *image;
+	struct net n;
+
+	fill(&n);
+	image = net_write(&n, len);
+	net_free(&n);
+	return image;
+}
+
+int image_verify(const uint8_t *image, size_t len, struct fqz_error *err)
+{
+	struct fqz_image *img;
+	int ret;
+
+	ret = fqz_image_open(image, len, &img, err);
+	if (ret)
+		return ret;
+	ret = fqz_image_verify(img, err);
+	fqz_image_close(img);
+	return ret;
+}
+
 static uint64_t get(const uint8_t *p, unsigned int bytes)
 {
 	uint64_t v = 0;

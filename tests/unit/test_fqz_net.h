@@ -61,6 +61,11 @@ void net_widths(struct net *n);
 
 /* The written image, malloc()ed; ends the program where the writer refuses. */
 uint8_t *net_write(const struct net *n, size_t *len);
+/* The same of one of the above. */
+uint8_t *net_build(void (*fill)(struct net *n), size_t *len);
+
+/* Opens an image and decodes all of it: 0, or the first refusal. */
+int image_verify(const uint8_t *image, size_t len, struct fqz_error *err);
 
 /* Surgery: where a section is, 0 if it is not there; its entry in the table. */
 size_t image_section(const uint8_t *image, uint32_t type, size_t *size);

@@ -39,24 +39,11 @@ static size_t place_offset(const uint8_t *image, unsigned int place)
 	return place == FILE_START ? 0 : image_section(image, place, NULL);
 }
 
-static int open_and_verify(const uint8_t *image, size_t len, struct fqz_error *err)
-{
-	struct fqz_image *img;
-	int ret;
-
-	ret = fqz_image_open(image, len, &img, err);
-	if (ret)
-		return ret;
-	ret = fqz_image_verify(img, err);
-	fqz_image_close(img);
-	return ret;
-}
-
 static void is_refused(const uint8_t *image, size_t len, enum fqz_reason reason,
 		       uint64_t offset, uint32_t layer, const char *what)
 {
 	struct fqz_error err = { .reason = FQZ_OK, .what = "accepted" };
-	int ret = open_and_verify(image, len, &err);
+	int ret = image_verify(image, len, &err);
 
 	if (ok(ret == -EBADMSG && err.reason == reason && err.offset == offset &&
 	       err.layer == layer, "refused: %s", what))

@@ -13,19 +13,6 @@ enum section { NETWORK = 1, TENSORS, LAYERS, CHANNELS, WEIGHTS, METADATA, CLASSE
 
 #define NONE	FQZ_NO_LAYER
 
-static int open_and_verify(const uint8_t *image, size_t len, struct fqz_error *err)
-{
-	struct fqz_image *img;
-	int ret;
-
-	ret = fqz_image_open(image, len, &img, err);
-	if (ret)
-		return ret;
-	ret = fqz_image_verify(img, err);
-	fqz_image_close(img);
-	return ret;
-}
-
 /* FQZ_OK: accepted. Takes the image. */
 static void check(uint8_t *image, size_t len, enum fqz_reason reason, uint64_t offset,
 		  uint32_t layer, const char *what)
@@ -35,7 +22,7 @@ static void check(uint8_t *image, size_t len, enum fqz_reason reason, uint64_t o
 	int ret;
 
 	memcpy(exact, image, len);
-	ret = open_and_verify(exact, len, &err);
+	ret = image_verify(exact, len, &err);
 	free(exact);
 	free(image);
 	if (reason == FQZ_OK) {
@@ -49,17 +36,6 @@ static void check(uint8_t *image, size_t len, enum fqz_reason reason, uint64_t o
 		     fqz_reason_name(err.reason), (unsigned long long)err.offset,
 		     (int)err.layer, err.what, fqz_reason_name(reason),
 		     (unsigned long long)offset, (int)layer);
-}
-
-static uint8_t *build(void (*fill)(struct net *n), size_t *len)
-{
-	uint8_t *image;
-	struct net n;
-
-	fill(&n);
-	image = net_write(&n, len);
-	net_free(&n);
-	return image;
 }
 
 static void put(uint8_t *p, unsigned int bytes, uint64_t v)
@@ -94,12 +70,12 @@ static void check_missing(void)
 
 	for (i = 0; i < sizeof(required) / sizeof(required[0]); i++) {
 		snprintf(what, sizeof(what), "no section of type %d", (int)required[i]);
-		image = replace(build(net_small, &len), required[i], 0, NULL, 0, &len);
+		image = replace(net_build(net_small, &len), required[i], 0, NULL, 0, &len);
 		check(image, len, FQZ_LAYOUT, 64, NONE, what);
 	}
-	image = replace(build(net_small, &len), METADATA, 0, NULL, 0, &len);
+	image = replace(net_build(net_small, &len), METADATA, 0, NULL, 0, &len);
 	check(image, len, FQZ_OK, 0, NONE, "no METADATA");
-	image = replace(build(net_small, &len), NAMES, 0, NULL, 0, &len);
+	image = replace(net_build(net_small, &len), NAMES, 0, NULL, 0, &len);
 	check(image, len, FQZ_OK, 0, NONE, "no NAMES");
 }
 
@@ -108,18 +84,18 @@ static void check_superfluous(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_pool, &len);
+	image = net_build(net_pool, &len);
 	check(image, len, FQZ_OK, 0, NONE, "a network without weights");
-	image = replace(build(net_pool, &len), CHANNELS, 0, "12345", 5, &len);
+	image = replace(net_build(net_pool, &len), CHANNELS, 0, "12345", 5, &len);
 	check(image, len, FQZ_LAYOUT, image_entry(image, CHANNELS) + 16, NONE,
 	      "CHANNELS without such layers");
-	image = replace(build(net_pool, &len), WEIGHTS, 0, "12345", 5, &len);
+	image = replace(net_build(net_pool, &len), WEIGHTS, 0, "12345", 5, &len);
 	check(image, len, FQZ_LAYOUT, image_entry(image, WEIGHTS) + 16, NONE,
 	      "WEIGHTS without such layers");
-	image = replace(build(net_pool, &len), CLASSES, 0, "x", 2, &len);
+	image = replace(net_build(net_pool, &len), CLASSES, 0, "x", 2, &len);
 	check(image, len, FQZ_TEXT, image_section(image, CLASSES, NULL), NONE,
 	      "CLASSES with Class_Count 0");
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	image = replace(image, CHANNELS, 0, at(image, CHANNELS, 0), 19, &len);
 	check(image, len, FQZ_LAYOUT, image_entry(image, CHANNELS) + 16, NONE,
 	      "CHANNELS one byte too short");
@@ -130,24 +106,24 @@ static void check_unknown(void)
 	uint8_t *image;
 	size_t len;
 
-	image = replace(build(net_small, &len), (enum section)77, 1, "what is this", 12, &len);
+	image = replace(net_build(net_small, &len), (enum section)77, 1, "what is this", 12, &len);
 	check(image, len, FQZ_OK, 0, NONE, "an unknown section that is skippable");
-	image = replace(build(net_small, &len), (enum section)77, 0, "what is this", 12, &len);
+	image = replace(net_build(net_small, &len), (enum section)77, 0, "what is this", 12, &len);
 	check(image, len, FQZ_FEATURE, image_entry(image, 77), NONE,
 	      "an unknown section that is not");
-	image = replace(build(net_small, &len), (enum section)77, 1, "what is this", 12, &len);
+	image = replace(net_build(net_small, &len), (enum section)77, 1, "what is this", 12, &len);
 	put(image + image_entry(image, NAMES), 4, 77);
 	put(image + image_entry(image, 77) + 4, 4, 1);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_LAYOUT, 64 + 8 * 32, NONE, "two sections of an unknown type");
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	image = replace(image, METADATA, 1, "k\0v", 4, &len);
 	check(image, len, FQZ_OK, 0, NONE, "a known section that is skippable");
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	put(image + 10, 2, 7);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OK, 0, NONE, "a larger Version_Minor");
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	put(image + 32, 8, UINT64_MAX);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OK, 0, NONE, "unknown Compat_Features");
@@ -160,15 +136,15 @@ static void check_crcs(void)
 	char what[32];
 	size_t len;
 
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	image[32] ^= 1;
 	check(image, len, FQZ_CRC, 60, NONE, "Header_CRC");
-	image = build(net_small, &len);
+	image = net_build(net_small, &len);
 	image[64 + 28] ^= 1;
 	check(image, len, FQZ_CRC, 44, NONE, "Table_CRC");
 	for (type = NETWORK; type <= NAMES; type++) {
 		snprintf(what, sizeof(what), "Section_CRC of type %d", (int)type);
-		image = build(net_small, &len);
+		image = net_build(net_small, &len);
 		*at(image, type, 0) ^= 0x80;
 		check(image, len, FQZ_CRC, image_entry(image, type) + 24, NONE, what);
 	}
@@ -180,7 +156,7 @@ static void check_metadata(const char *data, size_t size, enum fqz_reason reason
 	uint8_t *image;
 	size_t len;
 
-	image = replace(build(net_small, &len), METADATA, 0, data, size, &len);
+	image = replace(net_build(net_small, &len), METADATA, 0, data, size, &len);
 	check(image, len, reason, image_section(image, METADATA, NULL) + offset, NONE, what);
 }
 
@@ -206,7 +182,7 @@ static void check_texts(void)
 	memset(large + 2, 'v', (1 << 20) - 3);
 	check_metadata(large, 1 << 20, FQZ_OK, 0, "metadata of 1 MiB");
 	large[(1 << 20) - 1] = 'v';
-	image = replace(build(net_small, &len), METADATA, 0, large, (1 << 20) + 1, &len);
+	image = replace(net_build(net_small, &len), METADATA, 0, large, (1 << 20) + 1, &len);
 	check(image, len, FQZ_LIMIT, image_entry(image, METADATA) + 16, NONE,
 	      "metadata above 1 MiB");
 	free(large);
@@ -218,20 +194,20 @@ static void check_limits(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_one_fc, &len);
+	image = net_build(net_one_fc, &len);
 	put(at(image, TENSORS, 4), 2, 1024);
 	put(at(image, TENSORS, 6), 2, 257);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_LIMIT, image_section(image, LAYERS, NULL), 0,
 	      "a sum of more than 2^20 weights");
-	image = build(net_one_fc, &len);
+	image = net_build(net_one_fc, &len);
 	put(at(image, TENSORS, 4), 2, 1024);
 	put(at(image, TENSORS, 6), 2, 256);
 	put(at(image, TENSORS, 16 + 2), 2, 257);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_LIMIT, image_section(image, LAYERS, NULL), 0,
 	      "a layer of more than 2^28 weights");
-	image = build(net_one_fc, &len);
+	image = net_build(net_one_fc, &len);
 	put(at(image, TENSORS, 4), 2, 256);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM,
@@ -250,7 +226,7 @@ static void check_fc_rows(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_one_fc, &len);
+	image = net_build(net_one_fc, &len);
 	put(at(image, TENSORS, 16 + 4), 2, 2);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_SHAPE, image_section(image, LAYERS, NULL) + 2, 0, "FC with rows");
@@ -261,7 +237,7 @@ static void check_image_limit(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_two_fc, &len);
+	image = net_build(net_two_fc, &len);
 	put(at(image, TENSORS, 2), 6, UINT64_C(0x000100041000));
 	put(at(image, TENSORS, 16 + 2), 2, 0x4000);
 	put(at(image, TENSORS, 32 + 2), 2, 1);
@@ -275,18 +251,18 @@ static void check_overflow(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_sum, &len);
+	image = net_build(net_sum, &len);
 	check(image, len, FQZ_OK, 0, NONE, "the largest sums");
-	image = build(net_sum, &len);
+	image = net_build(net_sum, &len);
 	put(at(image, TENSORS, 4), 2, 2910);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OVERFLOW, image_section(image, LAYERS, NULL), 0,
 	      "a SUMPOOL above 2^31 - 1");
-	image = build(net_sum, &len);
+	image = net_build(net_sum, &len);
 	put(at(image, LAYERS, 64 + 53), 1, 16);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OK, 0, NONE, "a weight of 2^16");
-	image = build(net_sum, &len);
+	image = net_build(net_sum, &len);
 	put(at(image, LAYERS, 64 + 53), 1, 17);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_OVERFLOW, image_section(image, WEIGHTS, NULL), 1,
@@ -314,7 +290,7 @@ static void check_wide_overflow(void)
 	uint8_t *image, *symbols = malloc(511 * 511);
 	size_t len;
 
-	image = build(net_wide_sum, &len);
+	image = net_build(net_wide_sum, &len);
 	put(at(image, LAYERS, 64 + 53), 1, 18);
 	image_fix_crcs(image, len);
 	if (fqz_image_open(image, len, &img, &err))
@@ -334,7 +310,7 @@ static void check_segments(void)
 	uint8_t *image, *sizes;
 	size_t len;
 
-	image = build(net_segments, &len);
+	image = net_build(net_segments, &len);
 	sizes = at(image, WEIGHTS, 6);
 	stream = (uint32_t)image_section(image, WEIGHTS, NULL);
 	first = sizes[0] | sizes[1] << 8 | sizes[2] << 16;
@@ -343,25 +319,25 @@ static void check_segments(void)
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, stream + 14 + first, 0, "a segment with a byte too many");
 
-	image = build(net_segments, &len);
+	image = net_build(net_segments, &len);
 	put(at(image, WEIGHTS, 6), 4, first - 1);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, stream + 14 + first - 1, 0, "a segment that ends early");
 
-	image = build(net_segments, &len);
+	image = net_build(net_segments, &len);
 	put(at(image, WEIGHTS, 6), 4, 0);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, stream + 14, 0, "an empty segment");
 
-	image = build(net_segments, &len);
+	image = net_build(net_segments, &len);
 	put(at(image, WEIGHTS, 10), 4, UINT32_MAX);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, stream + 10, 0, "a segment that ends after its stream");
 
-	image = build(net_segments, &len);
+	image = net_build(net_segments, &len);
 	put(at(image, WEIGHTS, 0), 1, 10);
 	image_fix_crcs(image, len);
-	ok(open_and_verify(image, len, NULL) == -EBADMSG, "other segments than there are");
+	ok(image_verify(image, len, NULL) == -EBADMSG, "other segments than there are");
 	free(image);
 }
 
@@ -377,21 +353,21 @@ static void check_short_streams(void)
 	size_t len, start, size;
 
 	/* All pruned: one symbol of code 0. */
-	image = build(net_pruned, &len);
+	image = net_build(net_pruned, &len);
 	check(image, len, FQZ_OK, 0, NONE, "a layer that is all pruned");
-	image = build(net_pruned, &len);
+	image = net_build(net_pruned, &len);
 	start = image_section(image, WEIGHTS, &size) + size - 1;
 	image[start] = 0x40;
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, start, 2, "a code that the table does not have");
 
-	image = build(net_pruned, &len);
+	image = net_build(net_pruned, &len);
 	image = replace(image, WEIGHTS, 0, at(image, WEIGHTS, 0), size - 1, &len);
 	put(at(image, LAYERS, 2 * 64 + 56), 4, 2 + 5);
 	image_fix_crcs(image, len);
 	check(image, len, FQZ_STREAM, start, 2, "a stream without segments");
 
-	image = build(net_one_fc, &len);
+	image = net_build(net_one_fc, &len);
 	image = replace(image, WEIGHTS, 0, at(image, WEIGHTS, 0), 5, &len);
 	put(at(image, LAYERS, 56), 4, 5);
 	image_fix_crcs(image, len);

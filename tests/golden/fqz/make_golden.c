@@ -30,21 +30,10 @@ static void save(const char *name, uint8_t *image, size_t len)
 	free(image);
 }
 
-static uint8_t *build(void (*fill)(struct net *n), size_t *len)
-{
-	uint8_t *image;
-	struct net n;
-
-	fill(&n);
-	image = net_write(&n, len);
-	net_free(&n);
-	return image;
-}
-
 static void valid(const char *name, void (*fill)(struct net *n))
 {
 	size_t len;
-	uint8_t *image = build(fill, &len);
+	uint8_t *image = net_build(fill, &len);
 
 	save(name, image, len);
 }
@@ -54,7 +43,7 @@ static void patched(const char *name, void (*fill)(struct net *n), unsigned int 
 		    size_t at, unsigned int bytes, uint64_t value)
 {
 	size_t len;
-	uint8_t *image = build(fill, &len);
+	uint8_t *image = net_build(fill, &len);
 
 	at += section ? image_section(image, section, NULL) : 0;
 	for (; bytes--; value >>= 8)
@@ -69,7 +58,7 @@ static void resized(const char *name, void (*fill)(struct net *n), unsigned int 
 	uint8_t *image, *out;
 	size_t len;
 
-	image = build(fill, &len);
+	image = net_build(fill, &len);
 	out = image_with_section(image, type, flags, data, size, &len);
 	free(image);
 	save(name, out, len);
@@ -80,9 +69,9 @@ static void damaged(void)
 	uint8_t *image;
 	size_t len;
 
-	image = build(net_example, &len);
+	image = net_build(net_example, &len);
 	save("truncated", image, 300);
-	image = build(net_example, &len);
+	image = net_build(net_example, &len);
 	image[image_section(image, WEIGHTS, NULL) + 12] ^= 0x10;
 	save("crc", image, len);
 }
