@@ -38,6 +38,13 @@ struct card_facts {
 static jmp_buf pci_failed;
 static char pci_text[256];
 
+/* Static: what changes between setjmp() and longjmp() must not be in automatic variables. */
+static struct {
+	bool scanned;
+	struct card_facts *cards;
+	unsigned int count;
+} found;
+
 /* libpci's errors end the program unless this does not return. */
 static void __attribute__((noreturn, format(printf, 1, 2))) on_pci_error(char *fmt, ...)
 {
@@ -323,44 +330,69 @@ static void print_text(const struct card_facts *f)
 		printf("  note       %s\n", f->note);
 }
 
-static unsigned int print_cards(struct pci_access *pci, bool live, bool json)
+static bool is_card(struct pci_dev *dev)
+{
+	pci_fill_info(dev, PCI_FILL_IDENT);
+	return dev->vendor_id == FQA_PCI_VENDOR && dev->device_id == FQA_PCI_DEVICE;
+}
+
+/* Before anything is printed: a card that is pulled out meanwhile is an error of libpci. */
+static int gather_all(struct pci_access *pci, bool live)
 {
 	unsigned int count = 0;
-	struct card_facts f;
 	struct pci_dev *dev;
+
+	for (dev = pci->devices; dev; dev = dev->next)
+		count += is_card(dev);
+	found.cards = calloc(count + 1, sizeof(*found.cards));
+	if (!found.cards)
+		return cli_error("out of memory");
+	for (dev = pci->devices; dev; dev = dev->next)
+		if (is_card(dev))
+			gather(dev, live, &found.cards[found.count++]);
+	return CLI_OK;
+}
+
+static void print_cards(bool live, bool json)
+{
+	unsigned int i;
 
 	if (json)
 		printf("{\"cards\": [");
-	for (dev = pci->devices; dev; dev = dev->next) {
-		pci_fill_info(dev, PCI_FILL_IDENT);
-		if (dev->vendor_id != FQA_PCI_VENDOR || dev->device_id != FQA_PCI_DEVICE)
-			continue;
-		gather(dev, live, &f);
+	for (i = 0; i < found.count; i++) {
 		if (json)
-			print_json(&f, !count);
+			print_json(&found.cards[i], !i);
 		else
-			print_text(&f);
-		count++;
+			print_text(&found.cards[i]);
 	}
 	if (json)
-		printf("%s]}\n", count ? "\n" : "");
-	return count;
+		printf("%s]}\n", found.count ? "\n" : "");
+	else if (!found.count && live)
+		printf("This machine has no fqaccel card; the tools use the soft card.\n");
+	else if (!found.count)
+		printf("No fqaccel card in the dump.\n");
 }
 
-static void print_none(bool live, bool json)
+/* Lists the cards as far as there is a PCI bus; a machine, or a container, without has none. */
+static int scan(struct pci_access *pci, const char *dump)
 {
-	if (json)
-		printf("{\"cards\": []}\n");
-	else if (live)
-		printf("This machine has no fqaccel card; the tools use the soft card.\n");
-	else
-		printf("No fqaccel card in the dump.\n");
+	if (setjmp(pci_failed))
+		return dump || found.scanned ? cli_error("%s: %s", dump ? dump : "PCI", pci_text)
+					     : CLI_OK;
+	if (dump) {
+		pci->method = PCI_ACCESS_DUMP;
+		pci_set_param(pci, (char *)"dump.name", (char *)dump);
+	}
+	pci_init(pci);
+	pci_scan_bus(pci);
+	found.scanned = true;
+	return gather_all(pci, !dump);
 }
 
 int info_cards(const char *dump, bool json)
 {
 	struct pci_access *pci;
-	unsigned int count;
+	int ret;
 
 	if (dump && access(dump, R_OK))
 		return cli_error("%s: cannot be opened: %s", dump, strerror(errno));
@@ -368,23 +400,10 @@ int info_cards(const char *dump, bool json)
 	pci->error = on_pci_error;
 	pci->warning = on_pci_message;
 	pci->debug = on_pci_message;
-	if (setjmp(pci_failed)) {
-		pci_cleanup(pci);
-		if (dump)
-			return cli_error("%s: %s", dump, pci_text);
-		/* A machine, or a container, without a PCI bus has no card. */
-		print_none(true, json);
-		return CLI_OK;
-	}
-	if (dump) {
-		pci->method = PCI_ACCESS_DUMP;
-		pci_set_param(pci, (char *)"dump.name", (char *)dump);
-	}
-	pci_init(pci);
-	pci_scan_bus(pci);
-	count = print_cards(pci, !dump, json);
+	ret = scan(pci, dump);
+	if (!ret)
+		print_cards(!dump, json);
 	pci_cleanup(pci);
-	if (!count && !json)
-		print_none(!dump, json);
-	return CLI_OK;
+	free(found.cards);
+	return ret;
 }
