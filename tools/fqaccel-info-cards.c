@@ -29,9 +29,8 @@ struct card_facts {
 	const char *speed, *max_speed;
 	unsigned int width, max_width, revision;
 	uint64_t bar_size;
-	bool registers;			/* what follows is known */
-	uint64_t memory, memory_free;
-	uint32_t firmware, hw_version, format, lanes, clock_khz, hw_queues;
+	bool registers;			/* info is known */
+	struct fqaccel_card_info info;
 	char note[256];			/* why it is not */
 };
 
@@ -138,26 +137,15 @@ static void find_node(struct card_facts *f)
 
 static void ask_driver(struct card_facts *f)
 {
-	struct fqaccel_card_info info;
 	struct fqaccel_card *card;
 
 	if (fqaccel_card_open(f->node, &card)) {
 		snprintf(f->note, sizeof(f->note), "%s", fqaccel_error());
 		return;
 	}
-	if (fqaccel_card_info(card, &info, sizeof(info))) {
+	f->registers = !fqaccel_card_info(card, &f->info, sizeof(f->info));
+	if (!f->registers)
 		snprintf(f->note, sizeof(f->note), "%s", fqaccel_error());
-	} else {
-		f->registers = true;
-		f->memory = info.memory_size;
-		f->memory_free = info.memory_free;
-		f->firmware = info.firmware;
-		f->hw_version = info.hw_version;
-		f->format = info.format;
-		f->lanes = info.lanes;
-		f->clock_khz = info.clock_khz;
-		f->hw_queues = info.hw_queues;
-	}
 	fqaccel_card_close(card);
 }
 
@@ -179,14 +167,16 @@ static void read_registers(const volatile uint8_t *bar, struct card_facts *f)
 		return;
 	}
 	f->registers = true;
-	f->memory = reg64(bar, FQA_REG_MEM_SIZE);
-	f->memory_free = reg64(bar, FQA_REG_MEM_FREE);
-	f->firmware = reg32(bar, FQA_REG_FIRMWARE);
-	f->hw_version = reg32(bar, FQA_REG_VERSION);
-	f->format = reg32(bar, FQA_REG_FORMAT);
-	f->lanes = reg32(bar, FQA_REG_LANES);
-	f->clock_khz = reg32(bar, FQA_REG_CLOCK_KHZ);
-	f->hw_queues = (uint32_t)FQA_CAP_IO_QUEUES(reg64(bar, FQA_REG_CAP));
+	f->info = (struct fqaccel_card_info){
+		.memory_size = reg64(bar, FQA_REG_MEM_SIZE),
+		.memory_free = reg64(bar, FQA_REG_MEM_FREE),
+		.firmware = reg32(bar, FQA_REG_FIRMWARE),
+		.hw_version = reg32(bar, FQA_REG_VERSION),
+		.format = reg32(bar, FQA_REG_FORMAT),
+		.lanes = reg32(bar, FQA_REG_LANES),
+		.clock_khz = reg32(bar, FQA_REG_CLOCK_KHZ),
+		.hw_queues = (uint32_t)FQA_CAP_IO_QUEUES(reg64(bar, FQA_REG_CAP)),
+	};
 }
 
 /* A device that nobody drives may be switched off: its BAR then reads all ones. */
@@ -280,6 +270,8 @@ static void json_link(const struct card_facts *f)
 
 static void print_json(const struct card_facts *f, bool first)
 {
+	const struct fqaccel_card_info *c = &f->info;
+
 	printf("%s\n  {\"address\": \"%s\", \"revision\": %u", first ? "" : ",", f->address,
 	       f->revision);
 	json_text("driver", f->driver);
@@ -287,14 +279,14 @@ static void print_json(const struct card_facts *f, bool first)
 	json_link(f);
 	printf(", \"registers_bytes\": %llu", (unsigned long long)f->bar_size);
 	if (f->registers) {
-		printf(", \"memory\": %llu, \"memory_free\": %llu", (unsigned long long)f->memory,
-		       (unsigned long long)f->memory_free);
+		printf(", \"memory\": %llu, \"memory_free\": %llu",
+		       (unsigned long long)c->memory_size, (unsigned long long)c->memory_free);
 		printf(", \"firmware\": \"%u.%u.%u\", \"hardware\": \"%u.%u\", \"format\": \"%u.%u\"",
-		       f->firmware >> 24, f->firmware >> 16 & 0xff, f->firmware & 0xffff,
-		       f->hw_version >> 16, f->hw_version & 0xffff, f->format >> 16,
-		       f->format & 0xffff);
-		printf(", \"lanes\": %u, \"clock_khz\": %u, \"queues\": %u", f->lanes,
-		       f->clock_khz, f->hw_queues);
+		       c->firmware >> 24, c->firmware >> 16 & 0xff, c->firmware & 0xffff,
+		       c->hw_version >> 16, c->hw_version & 0xffff, c->format >> 16,
+		       c->format & 0xffff);
+		printf(", \"lanes\": %u, \"clock_khz\": %u, \"queues\": %u", c->lanes,
+		       c->clock_khz, c->hw_queues);
 	} else {
 		printf(", \"memory\": null, \"firmware\": null");
 	}
@@ -304,6 +296,8 @@ static void print_json(const struct card_facts *f, bool first)
 
 static void print_text(const struct card_facts *f)
 {
+	const struct fqaccel_card_info *c = &f->info;
+
 	printf("%s\n", f->address);
 	if (f->speed)
 		printf("  link       %s x%u", f->speed, f->width);
@@ -317,14 +311,14 @@ static void print_text(const struct card_facts *f)
 		printf("  registers  %llu KiB\n", (unsigned long long)f->bar_size >> 10);
 	if (f->registers) {
 		printf("  memory     %llu MiB, %llu MiB free\n",
-		       (unsigned long long)f->memory >> 20,
-		       (unsigned long long)f->memory_free >> 20);
+		       (unsigned long long)c->memory_size >> 20,
+		       (unsigned long long)c->memory_free >> 20);
 		printf("  firmware   %u.%u.%u, hardware %u.%u, takes .fqz %u.%u\n",
-		       f->firmware >> 24, f->firmware >> 16 & 0xff, f->firmware & 0xffff,
-		       f->hw_version >> 16, f->hw_version & 0xffff, f->format >> 16,
-		       f->format & 0xffff);
-		printf("  datapath   %u lanes at %u MHz, %u queues\n", f->lanes,
-		       f->clock_khz / 1000, f->hw_queues);
+		       c->firmware >> 24, c->firmware >> 16 & 0xff, c->firmware & 0xffff,
+		       c->hw_version >> 16, c->hw_version & 0xffff, c->format >> 16,
+		       c->format & 0xffff);
+		printf("  datapath   %u lanes at %u MHz, %u queues\n", c->lanes,
+		       c->clock_khz / 1000, c->hw_queues);
 	}
 	if (f->note[0])
 		printf("  note       %s\n", f->note);
