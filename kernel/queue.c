@@ -133,7 +133,7 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run)
 		queue->completed++;
 }
 
-/* 0: not finished; 1: it and all before it are, @result and @completed are filled; else an errno. */
+/* 0: not finished; 1: it and all before it are, @result and @completed are set; else an errno. */
 static int fqa_queue_look(struct fqa_queue *queue, u64 sequence, struct fqa_result *result,
 			  u64 *completed)
 {
