@@ -26,6 +26,7 @@
 #include "quant.h"
 
 #define FEEDBACK_DAMPING	0.01	/* of the mean of H's diagonal */
+#define FEEDBACK_FEW		4	/* more of it, times inputs by samples */
 #define FEEDBACK_GRID		28	/* scales that are tried by their diagonal error */
 #define FEEDBACK_TRIES		12	/* of them, the best by the error after feedback */
 #define FEEDBACK_SWEEPS		10
@@ -80,6 +81,8 @@ static double block_damping(const struct gram *g, const double *m, size_t n)
 
 	for (k = 0; k < n; k++)
 		mean += m[k * g->block + k] / (double)n;
+	/* Moments of few samples say little about other pictures. */
+	mean *= 1 + FEEDBACK_FEW * (double)n / (double)g->samples;
 	/* Inputs that are never anything but 0: then any rounding is as good. */
 	return FEEDBACK_DAMPING * (mean > 0 ? mean : 1);
 }
