@@ -66,4 +66,12 @@ for page in doc/man/*.[13]; do
 		ok "$page is well-formed" sh -c "groff -ww -man -Tutf8 -z '$page' 2>&1 | { ! grep .; }"
 	fi
 done
+for tool in run eval info compress; do
+	"$build/fqaccel-$tool" --help | grep -oE '^ +(-[a-zA-Z], )?--[a-z0-9-]+' |
+		grep -oE -- '--[a-z0-9-]+' | sort -u >"$tmp/help"
+	sed 's/\\-/-/g' "doc/man/fqaccel-$tool.1" | grep -E '^\.BR? ' |
+		grep -oE -- '--[a-z0-9-]+' | sort -u >"$tmp/page"
+	ok "fqaccel-$tool(1) has the options that --help has" diff "$tmp/help" "$tmp/page"
+	ok "there are some" test -s "$tmp/help"
+done
 tap_done
