@@ -49,9 +49,9 @@ void img_free(struct img *img);
  * img_fit() - resize and take the center crop
  * @src:     picture
  * @w, @h:   of the crop, 1 to IMG_MAX_SIDE
- * @shorter: resize the picture's shorter side to this, the longer one in proportion
- *           (rounded down); 0: to the smallest size that covers @w x @h. A picture that the
- *           resized one would not cover is enlarged until it does.
+ * @shorter: resize the picture's shorter side to this, the longer one in proportion (rounded
+ *           down); 0, or where that does not cover @w x @h: to the smallest size that does
+ *           (FORMAT.md section 2)
  * @out:     @w x @h, to be freed with img_free()
  *
  * A triangle filter as wide as the reduction demands (so it does not alias),
