@@ -249,6 +249,22 @@ static void test_pipe(void)
 	close(fd);
 }
 
+/* A link, like /dev/stdout, stays one: what it leads to is replaced. */
+static void test_link(void)
+{
+	struct stat st;
+	void *data;
+	size_t len;
+
+	if (file_write(path("leads"), "old", 3, err, sizeof(err)) || symlink("leads", path("link")))
+		bail("symlink");
+	is_int(file_write(path("link"), "new", 3, err, sizeof(err)), 0, "a link is written to");
+	ok(!lstat(path("link"), &st) && S_ISLNK(st.st_mode), "it is a link still");
+	is_int(file_read(path("leads"), 9, &data, &len, err, sizeof(err)), 0, "where it leads");
+	is_str(data, "new", "the bytes are");
+	free(data);
+}
+
 /* An interrupted program leaves no temporary; test_leftovers() would find it. */
 static void test_signal(int sig, bool ignored)
 {
@@ -302,6 +318,7 @@ int main(void)
 	test_refusals();
 	test_files();
 	test_pipe();
+	test_link();
 	test_signal(SIGINT, false);
 	test_signal(SIGPIPE, false);
 	test_signal(SIGHUP, true);

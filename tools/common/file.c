@@ -153,9 +153,10 @@ int file_create(const char *path, struct file_writer **out, char *err, size_t er
 	if (!w)
 		return file_fail(err, errlen, path, "cannot be written", ENOMEM);
 	w->fd = -1;
-	w->path = strdup(path);
+	/* A symbolic link, such as /dev/stdout, stays one. */
+	w->path = exists ? realpath(path, NULL) : strdup(path);
 	if (!w->path) {
-		ret = -ENOMEM;
+		ret = -errno;
 	} else if (exists && !S_ISREG(st.st_mode)) {
 		/* A pipe or a device is written to: it must not give way to a file. */
 		w->fd = open(path, O_WRONLY | O_CLOEXEC);

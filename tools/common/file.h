@@ -22,7 +22,8 @@ int file_read(const char *path, size_t limit, void **data, size_t *len,
 
 /*
  * A file being written: bytes go to a temporary in the same folder, which takes the
- * name only when everything is there. A pipe or a device is written to directly.
+ * name only when everything is there. A pipe or a device is written to directly; of a symbolic
+ * link, what it leads to is replaced.
  */
 struct file_writer;
 
