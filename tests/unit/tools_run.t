@@ -51,6 +51,8 @@ fi
 # --- the raw output ---
 run fqaccel-run --output "$tmp/a.raw" --batch 1 $sample demo
 ok "the raw output of 7 pictures is 7 x 10 x 4 bytes" test "$(stat -c %s "$tmp/a.raw")" -eq 280
+fqaccel-run --json --output /dev/stdout $sample demo | head -c 280 >"$tmp/b.raw"
+ok "into a pipe" cmp "$tmp/a.raw" "$tmp/b.raw"
 run fqaccel-run --output "$tmp/b.raw" --batch 7 $sample demo
 ok "whatever the batch" cmp "$tmp/a.raw" "$tmp/b.raw"
 run env FQACCEL_SOFT_WORKERS=1 fqaccel-run --output "$tmp/b.raw" $sample demo

@@ -147,17 +147,17 @@ int file_create(const char *path, struct file_writer **out, char *err, size_t er
 {
 	struct file_writer *w = calloc(1, sizeof(*w));
 	struct stat st;
-	bool exists = !stat(path, &st);
+	bool exists = !stat(path, &st), replace = exists && S_ISREG(st.st_mode);
 	int ret = 0;
 
 	if (!w)
 		return file_fail(err, errlen, path, "cannot be written", ENOMEM);
 	w->fd = -1;
 	/* A symbolic link, such as /dev/stdout, stays one. */
-	w->path = exists ? realpath(path, NULL) : strdup(path);
+	w->path = replace ? realpath(path, NULL) : strdup(path);
 	if (!w->path) {
 		ret = -errno;
-	} else if (exists && !S_ISREG(st.st_mode)) {
+	} else if (exists && !replace) {
 		/* A pipe or a device is written to: it must not give way to a file. */
 		w->fd = open(path, O_WRONLY | O_CLOEXEC);
 		ret = w->fd < 0 ? -errno : 0;
