@@ -10,8 +10,9 @@ module:
 
 # The udev rule gives the card to the group render.
 module_install: module
+	release=$$(cat $(KDIR)/include/config/kernel.release) && \
 	install -D -m 644 $(MODULE_OUT)/fqaccel.ko \
-		$(DESTDIR)/lib/modules/$(shell uname -r)/updates/fqaccel.ko
+		"$(DESTDIR)/lib/modules/$$release/updates/fqaccel.ko" && \
+	$(if $(DESTDIR),:,depmod "$$release")
 	install -D -m 644 kernel/udev/99-fqaccel.rules \
 		$(DESTDIR)/usr/lib/udev/rules.d/99-fqaccel.rules
-	$(if $(DESTDIR),,depmod)
