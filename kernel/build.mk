@@ -10,7 +10,7 @@ module:
 
 # The udev rule gives the card to the group render.
 module_install: module
-	release=$$(cat $(KDIR)/include/config/kernel.release) && \
+	release=$$(modinfo -F vermagic $(MODULE_OUT)/fqaccel.ko | cut -d' ' -f1) && \
 	install -D -m 644 $(MODULE_OUT)/fqaccel.ko \
 		"$(DESTDIR)/lib/modules/$$release/updates/fqaccel.ko" && \
 	$(if $(DESTDIR),:,depmod "$$release")
