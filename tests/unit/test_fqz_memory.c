@@ -1,43 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
  * Every allocation of libfqz fails once: the call says -ENOMEM and NO_MEMORY,
- * and nothing is leaked (LeakSanitizer looks at the end). Linked with --wrap.
+ * and nothing is leaked (LeakSanitizer looks at the end).
  */
+#include "fail_alloc.h"
 #include "tap.h"
 #include "test_fqz_net.h"
-
-#include <errno.h>
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-
-static long countdown = -1;	/* -1: nothing fails */
-
-static bool fails(void)
-{
-	if (countdown < 0)
-		return false;
-	return countdown-- == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
 
 int main(void)
 {
@@ -54,7 +22,7 @@ int main(void)
 	image = net_write(&n, &len);
 	for (i = 0; ret; i++) {
 		memset(&err, 0, sizeof(err));
-		countdown = i;
+		fail_alloc(i);
 		ret = image_verify(image, len, &err);
 		right &= !ret || (ret == -ENOMEM && err.reason == FQZ_NO_MEMORY);
 	}
@@ -65,11 +33,11 @@ int main(void)
 	ret = 1;
 	for (i = 0; ret; i++) {
 		memset(&err, 0, sizeof(err));
-		countdown = i;
+		fail_alloc(i);
 		ret = fqz_image_write(&n.img, &data, &other, &err);
 		right &= !ret || (ret == -ENOMEM && err.reason == FQZ_NO_MEMORY && !data);
 	}
-	countdown = -1;
+	fail_alloc_end();
 	ok(right && i - 1 > failures, "writing, with each of %ld allocations failing", i - 1);
 	if (ok(other == len, "in the end it writes"))
 		ok_mem(data, image, len, "the same image");

@@ -2,72 +2,15 @@
 /*
  * Every allocation of libfqaccel and of the soft card fails once: a call says so, or what it does is
  * right all the same; nothing is leaked (LeakSanitizer looks at the end), nobody waits for ever.
- * Linked with --wrap.
  */
-#include <errno.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
+#include "fail_alloc.h"
 #include "fqaccel.h"
 #include "smallnet.h"
 #include "tap.h"
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *p, size_t size);
-void *__real_reallocarray(void *p, size_t count, size_t size);
-void *__real_aligned_alloc(size_t alignment, size_t size);
-void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *p, size_t size);
-void *__wrap_reallocarray(void *p, size_t count, size_t size);
-void *__wrap_aligned_alloc(size_t alignment, size_t size);
-void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
-
-/* Allocations until one fails, the soft card's threads' among them; below 0 none does. */
-static atomic_long countdown = -1;
-
-static bool fails(void)
-{
-	if (atomic_load(&countdown) < 0)
-		return false;
-	errno = ENOMEM;
-	return atomic_fetch_sub(&countdown, 1) == 0;
-}
-
-void *__wrap_malloc(size_t size)
-{
-	return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size)
-{
-	return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *p, size_t size)
-{
-	return fails() ? NULL : __real_realloc(p, size);
-}
-
-void *__wrap_reallocarray(void *p, size_t count, size_t size)
-{
-	return fails() ? NULL : __real_reallocarray(p, count, size);
-}
-
-void *__wrap_aligned_alloc(size_t alignment, size_t size)
-{
-	return fails() ? NULL : __real_aligned_alloc(alignment, size);
-}
-
-void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
-{
-	return fails() ? MAP_FAILED : __real_mmap(addr, len, prot, flags, fd, offset);
-}
 
 /* What a program makes, and the first error that it met. */
 struct objects {
@@ -141,11 +84,11 @@ static void test_each(const void *image, size_t len, const char *what)
 	for (i = -1, reached = true; reached; i++) {
 		struct objects o = { 0 };
 
-		atomic_store(&countdown, i);
+		fail_alloc(i);
 		ret = make(&o, image, len);
 		if (!ret)
 			ret = run(&o, &output);
-		reached = atomic_exchange(&countdown, -1) < 0;
+		reached = fail_alloc_end();
 		failures += ret < 0;
 		wrong += ret > 0;
 		silent += ret < 0 && !fqaccel_error()[0];

@@ -29,7 +29,7 @@ struct dataset;
 /**
  * dataset_open() - list what is there; no picture is decoded yet
  * @ds:  to be closed with dataset_close()
- * @err: one line that begins with a path
+ * @err: one line that begins with a path, or with "data set" where there is none
  *
  * Return: 0, -ENOENT (nothing, or no picture), -EBADMSG (a broken batch file), -EINVAL (a mixture),
  * -EFBIG (too many), -ENOMEM, or what the system said.
