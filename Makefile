@@ -34,14 +34,14 @@ MANPAGES :=
 .PHONY: all
 all: build-all
 
-include $(wildcard firmware-format/build.mk)
-include $(wildcard qemu-device/build.mk)
-include $(wildcard kernel/build.mk)
-include $(wildcard lib/build.mk)
-include $(wildcard tools/build.mk)
-include $(wildcard tools/compress/build.mk)
-include $(wildcard demo/build.mk)
-include $(wildcard tests/build.mk)
+include firmware-format/build.mk
+include qemu-device/build.mk
+include kernel/build.mk
+include lib/build.mk
+include tools/build.mk
+include tools/compress/build.mk
+include demo/build.mk
+include tests/build.mk
 
 .PHONY: build-all
 build-all: $(LIBS) $(PROGRAMS)
@@ -68,13 +68,27 @@ always:
 
 JOBS := $(shell nproc)
 SAMPLE := demo/cifar10.fqz
-PICTURES := $(wildcard demo/*.ppm)
 
 .PHONY: run
 run:
 	@scripts/deps.sh run
 	@$(MAKE) -s -j$(JOBS) $(O)/fqaccel-run
 	$(O)/fqaccel-run $(SAMPLE) demo/ship.ppm
+
+# RUN is taken as it was written on the command line: dollars belong to the guest's shell.
+vm: export FQACCEL_RUN = $(value RUN)
+
+.PHONY: vm
+vm: vm-ready
+	@if [ -n "$$FQACCEL_RUN" ]; then \
+		scripts/vm-run.sh "$$FQACCEL_RUN"; \
+	else \
+		scripts/vm-demo.sh $(SAMPLE) demo/ship.ppm; \
+	fi
+
+.PHONY: vm-shell
+vm-shell: vm-ready
+	@scripts/vm-run.sh --shell
 
 .PHONY: tools
 tools:

@@ -1,25 +1,9 @@
 # SPDX-License-Identifier: MIT
 #
-# The guest with the card: make vm, make vm RUN='command ...', make vm-shell, and
-# the tests that boot it.
+# The guest with the card, which make vm and make vm-shell boot, and the tests in it.
 
 # The tools that a guest runs; fqaccel-compress has no business with a card.
 VM_PROGRAMS := $(filter-out $(O)/fqaccel-compress,$(filter $(O)/fqaccel-%,$(PROGRAMS)))
-
-# Taken as it was written on the command line: dollars belong to the guest's shell.
-vm: export FQACCEL_RUN = $(value RUN)
-
-.PHONY: vm
-vm: vm-ready
-	@if [ -n "$$FQACCEL_RUN" ]; then \
-		scripts/vm-run.sh "$$FQACCEL_RUN"; \
-	else \
-		scripts/vm-demo.sh $(SAMPLE) demo/ship.ppm; \
-	fi
-
-.PHONY: vm-shell
-vm-shell: vm-ready
-	@scripts/vm-run.sh --shell
 
 .PHONY: qemu
 qemu:
