@@ -11,7 +11,7 @@
  *
  * memory     card memory, 256 MiB unless told
  * queues     I/O queues, 1 to 64, 8 unless told; there is one MSI-X vector more
- * lanes      of the modelled datapath; they change the cycles reported, not the
+ * lanes      of the modeled datapath; they change the cycles reported, not the
  * clock-khz  emulator's speed
  * workers    threads that compute; 0, the default, means one for each queue, so
  *            that no command waits for another queue's and looks hung meanwhile

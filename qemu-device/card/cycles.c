@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the modelled hardware takes, CARD.md section 8. */
+/* What the modeled hardware takes, CARD.md section 8. */
 #include "exec.h"
 
 static uint64_t divide_up(uint64_t a, uint64_t b)

@@ -117,7 +117,7 @@ const struct card_exec *card_exec_reference(void);
 /**
  * card_model_build() - check an image wholly, decode it and plan its arena
  * @data:  the image, unchanged meanwhile; not needed afterwards
- * @lanes: of the modelled datapath, for the cycles
+ * @lanes: of the modeled datapath, for the cycles
  * @limit: bytes of decoded weights that may be taken
  * @tick:  may cancel it
  * @err:   filled for -EBADMSG

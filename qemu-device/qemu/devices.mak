@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
 # The devices of the emulator that fqaccel's guests boot in: a q35 board, the
 # card, what shares folders and carries output, IOMMUs, PCIe bridges to hang
 # the card on. Everything else would only lengthen the build.

@@ -330,27 +330,12 @@ int image_verify(const uint8_t *image, size_t len, struct fqz_error *err)
 	return ret;
 }
 
-static uint64_t get(const uint8_t *p, unsigned int bytes)
-{
-	uint64_t v = 0;
-
-	while (bytes--)
-		v = v << 8 | p[bytes];
-	return v;
-}
-
-static void put(uint8_t *p, unsigned int bytes, uint64_t v)
-{
-	for (; bytes--; v >>= 8)
-		*p++ = (uint8_t)v;
-}
-
 size_t image_entry(const uint8_t *image, uint32_t type)
 {
-	uint32_t count = (uint32_t)get(image + 40, 4), i;
+	uint32_t count = (uint32_t)image_get(image + 40, 4), i;
 
 	for (i = 0; i < count; i++)
-		if (get(image + 64 + 32 * i, 4) == type)
+		if (image_get(image + 64 + 32 * i, 4) == type)
 			return 64 + 32 * i;
 	return 0;
 }
@@ -362,35 +347,15 @@ size_t image_section(const uint8_t *image, uint32_t type, size_t *size)
 	if (!entry)
 		return 0;
 	if (size)
-		*size = get(image + entry + 16, 8);
-	return get(image + entry + 8, 8);
-}
-
-void image_fix_crcs(uint8_t *image, size_t len)
-{
-	uint64_t count, i;
-
-	if (len < 64)
-		return;
-	count = get(image + 40, 4);
-	if (count > (len - 64) / 32)
-		count = (len - 64) / 32;
-	for (i = 0; i < count; i++) {
-		uint8_t *entry = image + 64 + 32 * i;
-		uint64_t offset = get(entry + 8, 8), size = get(entry + 16, 8);
-
-		if (offset <= len && size <= len - offset)
-			put(entry + 24, 4, fqz_crc32c(0, image + offset, size));
-	}
-	put(image + 44, 4, fqz_crc32c(0, image + 64, 32 * count));
-	put(image + 60, 4, fqz_crc32c(0, image, 60));
+		*size = image_get(image + entry + 16, 8);
+	return image_get(image + entry + 8, 8);
 }
 
 uint8_t *image_with_section(const uint8_t *image, uint32_t type, uint32_t flags,
 			    const void *data, size_t size, size_t *len)
 {
-	uint32_t count = (uint32_t)get(image + 40, 4), entries = 0, i;
-	size_t room = get(image + 16, 8) + size + 64 * (count + 2), at;
+	uint32_t count = (uint32_t)image_get(image + 40, 4), entries = 0, i;
+	size_t room = image_get(image + 16, 8) + size + 64 * (count + 2), at;
 	uint8_t *out = calloc(1, room), *entry;
 	bool placed = !data;
 
@@ -398,25 +363,25 @@ uint8_t *image_with_section(const uint8_t *image, uint32_t type, uint32_t flags,
 		abort();
 	memcpy(out, image, 64);
 	entries = count - !!image_entry(image, type) + !!data;
-	put(out + 40, 4, entries);
+	image_put(out + 40, 4, entries);
 	at = 64 + 32 * entries;
 	entry = out + 64;
 	for (i = 0; i < count || !placed; entry += 32) {
 		const uint8_t *from = image + 64 + 32 * i;
-		bool mine = !placed && (i == count || get(from, 4) >= type);
-		const uint8_t *bytes = mine ? data : image + get(from + 8, 8);
-		size_t n = mine ? size : get(from + 16, 8);
+		bool mine = !placed && (i == count || image_get(from, 4) >= type);
+		const uint8_t *bytes = mine ? data : image + image_get(from + 8, 8);
+		size_t n = mine ? size : image_get(from + 16, 8);
 
-		if (!mine && get(from, 4) == type) {
+		if (!mine && image_get(from, 4) == type) {
 			i++;
 			entry -= 32;
 			continue;
 		}
 		at += -at % 64;
-		put(entry, 4, mine ? type : get(from, 4));
-		put(entry + 4, 4, mine ? flags : get(from + 4, 4));
-		put(entry + 8, 8, at);
-		put(entry + 16, 8, n);
+		image_put(entry, 4, mine ? type : image_get(from, 4));
+		image_put(entry + 4, 4, mine ? flags : image_get(from + 4, 4));
+		image_put(entry + 8, 8, at);
+		image_put(entry + 16, 8, n);
 		if (n)
 			memcpy(out + at, bytes, n);
 		at += n;
@@ -424,7 +389,7 @@ uint8_t *image_with_section(const uint8_t *image, uint32_t type, uint32_t flags,
 		i += !mine;
 	}
 	*len = at;
-	put(out + 16, 8, at);
+	image_put(out + 16, 8, at);
 	image_fix_crcs(out, at);
 	return out;
 }

@@ -4,6 +4,7 @@
 #define TEST_FQZ_NET_H
 
 #include "fqz.h"
+#include "image_fix.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -70,8 +71,6 @@ int image_verify(const uint8_t *image, size_t len, struct fqz_error *err);
 /* Surgery: where a section is, 0 if it is not there; its entry in the table. */
 size_t image_section(const uint8_t *image, uint32_t type, size_t *size);
 size_t image_entry(const uint8_t *image, uint32_t type);
-/* Makes every CRC right again, as far as the section table can be followed. */
-void image_fix_crcs(uint8_t *image, size_t len);
 /*
  * The image with a section of that type taken out (data NULL), put in or
  * replaced; malloc()ed, CRCs right, File_Size and offsets as they must be.

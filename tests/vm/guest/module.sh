@@ -28,6 +28,8 @@ exec 3>&-
 ok 'it goes when nobody uses it' rmmod fqaccel
 ok 'the device goes with it' test ! -e /dev/fqaccel0
 is "$(vectors)" 0 'no interrupt is left'
+ok 'fqaccel-info finds the card all the same' \
+	sh -c 'fqaccel-info --json | grep -q "0000:01:00.0.*\"driver\": null.*\"memory\": 268435456"'
 
 # Leaks show in the slab and page counters after many rounds.
 rounds=0
@@ -38,6 +40,8 @@ done
 is $rounds 10 'ten times in and out'
 ok 'and in again' modprobe fqaccel
 ok 'the device is back' test -c /dev/fqaccel0
+ok 'fqaccel-info names the driver' \
+	sh -c 'fqaccel-info --json | grep -q "\"driver\": \"fqaccel\", \"node\": \"/dev/fqaccel0\""'
 
 # The driver lets go of the card and takes it again.
 address=0000:01:00.0
