@@ -474,6 +474,27 @@ static void test_wide_concat(void)
 	onnx_build_free(b);
 }
 
+/* Heads of [1, C, H * W] joined: the joined one's own rows are taken over by the Reshape. */
+static void test_flat_concat(void)
+{
+	static float x[2 * 12];
+	static double y[4 * 12];
+	struct onnx_build *b = onnx_build_new(1, 2, 3, 4);
+	int i;
+
+	random_fill(x, 24);
+	for (i = 0; i < 48; i++)
+		y[i] = fmax(x[i % 24], 0);
+	onnx_build_ints(b, "flat", 3, (const int64_t[]){ 1, 2, -1 });
+	onnx_build_ints(b, "same", 3, (const int64_t[]){ 0, 0, 0 });
+	onnx_build_node(b, "Relu", "r", "x", NULL);
+	onnx_build_node(b, "Reshape", "f", "r", "flat", NULL);
+	onnx_attr_int_set(b, onnx_build_node(b, "Concat", "c", "f", "f", NULL), "axis", 1);
+	onnx_build_node(b, "Reshape", "y", "c", "same", NULL);
+	ok(fabs(largest_error(b, "y", x, y, 48)) < 1e-6, "a concatenation of rank 3");
+	onnx_build_free(b);
+}
+
 int main(void)
 {
 	test_conv();
@@ -483,5 +504,6 @@ int main(void)
 	test_branches();
 	test_folding();
 	test_wide_concat();
+	test_flat_concat();
 	return tap_done();
 }

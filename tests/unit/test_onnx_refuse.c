@@ -287,7 +287,7 @@ static void test_meaning(void)
 	refused(b, "y", "operator set 3", "an operator set from before");
 
 	b = small();
-	onnx_build_node(b, "Softmax", "s", "y", NULL);
+	onnx_attr_int_set(b, onnx_build_node(b, "Softmax", "s", "y", NULL), "axis", 1);
 	onnx_build_node(b, "Relu", "z", "s", NULL);
 	refused(b, "z", "only at the end", "a Softmax in the middle");
 
@@ -305,7 +305,8 @@ static void test_meaning(void)
 
 	b = onnx_build_new(1, 2, 4, 4);
 	onnx_build_node(b, "Relu", "y", "y", NULL);
-	refused(b, "y", "not computed", "a node that reads what it writes");
+	refused(b, "y", "nothing before it writes its input 'y'",
+		"a node that reads what it writes");
 
 	b = onnx_build_new(1, 2, 4, 4);
 	n = onnx_build_node(b, "Pad", "p", "x", NULL);
@@ -322,6 +323,138 @@ static void test_meaning(void)
 	refused(b, "s", "twice", "an axis sliced twice");
 }
 
+/* Names: each has one writer, and what is missing is told by name. */
+static void test_names(void)
+{
+	struct onnx_build *b;
+	Onnx__GraphProto *g;
+	Onnx__ValueInfoProto *listed[2];
+
+	b = small();
+	onnx_build_node(b, "Relu", "z", "misspelled", NULL);
+	refused(b, "z", "nothing before it writes its input 'misspelled'",
+		"an input that no node writes");
+
+	b = small();
+	onnx_build_node(b, "Relu", "c", "y", NULL);
+	refused(b, "c", "writes 'c', which is there already", "a value written twice");
+
+	b = small();
+	onnx_build_node(b, "Relu", "w", "y", NULL);
+	refused(b, "w", "writes 'w', which is there already", "a node that writes its weights");
+
+	b = small();
+	onnx_build_floats(b, "w", (const float[]){ 1 }, 1, -1);
+	refused(b, "y", "'w' is there twice", "two tensors of one name");
+
+	/* Files from before IR version 4 list initializers as inputs. */
+	b = small();
+	g = onnx_build_graph(b);
+	listed[0] = g->input[0];
+	listed[1] = onnx_build_alloc(b, sizeof(*listed[1]));
+	onnx__value_info_proto__init(listed[1]);
+	listed[1]->name = g->initializer[0]->name;
+	g->input = listed;
+	g->n_input = 2;
+	g->initializer[0]->data_type = ONNX__TENSOR_PROTO__DATA_TYPE__STRING;
+	refused(b, "y", "'w' has element type 8",
+		"a refused initializer that is listed as an input is no second picture");
+}
+
+static const struct {
+	const char *op, *attr, *text, *what;
+	int64_t value;
+} modes[] = {
+	{ "Softmax", "axis", "over the channels", "a Softmax along rows", 2 },
+	{ "Softmax", "axis", "bad axis", "a Softmax along axis 4", 4 },
+	{ "Reshape", "allowzero", "bad shape", "a Reshape to no rows", 1 },
+	{ "Concat", "axis", "only channels", "rows set side by side", 2 },
+	{ "Flatten", "axis", "only axis 1", "a Flatten of the batch", 3 },
+};
+
+/* Where an attribute or input changes what an operator does. */
+static void test_modes(void)
+{
+	struct onnx_build *b;
+	Onnx__NodeProto *n;
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		b = small();
+		onnx_build_ints(b, "s", 4, (const int64_t[]){ 0, 0, 4, 4 });
+		onnx_attr_int_set(b, onnx_build_node(b, modes[i].op, "z", "y",
+						     modes[i].op[0] == 'R' ? "s" : NULL, NULL),
+				  modes[i].attr, modes[i].value);
+		refused(b, "z", modes[i].text, modes[i].what);
+	}
+	b = small();
+	onnx_build_floats(b, "ratio", (const float[]){ 0.5f }, -1);
+	onnx_build_ints(b, "training", 1, (const int64_t[]){ 1 });
+	onnx_build_node(b, "Dropout", "z", "y", "ratio", "training", NULL);
+	refused(b, "z", "training_mode", "a Dropout that drops");
+
+	b = small();
+	onnx_build_floats(b, "two", (const float[]){ 1, 1 }, 2, -1);
+	n = onnx_build_node(b, "BatchNormalization", "z", "y", "two", "two", "two", "two", NULL);
+	n->output = onnx_build_alloc(b, 3 * sizeof(*n->output));
+	n->output[0] = (char *)"z";
+	n->output[1] = (char *)"";
+	n->output[2] = (char *)"variance";
+	n->n_output = 3;
+	refused(b, "z", "only inference", "a BatchNormalization that learns");
+
+	b = small();
+	onnx_build_floats(b, "infinite", (const float[]){ __builtin_inff() }, -1);
+	onnx_build_node(b, "Clip", "z", "y", "infinite", NULL);
+	refused(b, "z", "infinite", "a Clip to infinity");
+}
+
+/* Constants of no bytes that would take memory, time or integers without end. */
+static void test_constants(void)
+{
+	struct onnx_build *b = onnx_build_new(1, 1, 128, 64);
+	const int64_t empty[] = { 0, 1 << 28, 1 << 28, 1 << 28 };
+	const int64_t rows[] = { 1 << 28, 0 };
+	char name[16];
+	Onnx__NodeProto *n;
+	int i;
+
+	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 8192, 1, 128, 64 });
+	for (i = 0; i < 15; i++) {
+		snprintf(name, sizeof(name), "w%d", i);
+		onnx_build_node(b, "ConstantOfShape", name, "shape", NULL);
+	}
+	onnx_build_node(b, "Conv", "y", "x", "w0", NULL);
+	refused(b, "y", "4 GiB", "a layer's copy of its weights counts too");
+
+	b = small();
+	onnx_build_ints(b, "shape", 4, empty);
+	onnx_build_node(b, "ConstantOfShape", "e", "shape", NULL);
+	onnx_attr_int_set(b, onnx_build_node(b, "Flatten", "f", "e", NULL), "axis", 1);
+	refused(b, "y", "bad shape", "a flattened constant of 0 x 2^84 elements");
+
+	b = small();
+	onnx_build_ints(b, "shape", 4, empty);
+	onnx_build_node(b, "ConstantOfShape", "e", "shape", NULL);
+	onnx_build_ints(b, "i", 1, (const int64_t[]){ 1 << 27 });
+	onnx_build_ints(b, "axis", 1, (const int64_t[]){ 1 });
+	onnx_build_node(b, "Slice", "s", "e", "i", "i", "axis", NULL);
+	onnx_build_node(b, "Relu", "z", "s", NULL);
+	refused(b, "z", "constant", "a slice of one");
+
+	b = small();
+	onnx_build_ints(b, "shape", 2, rows);
+	onnx_build_node(b, "ConstantOfShape", "e", "shape", NULL);
+	n = onnx_build_node(b, "Concat", "joined", "e", "e", NULL);
+	n->n_input = 1 << 12;
+	n->input = onnx_build_alloc(b, (size_t)n->n_input * sizeof(*n->input));
+	for (i = 0; i < (int)n->n_input; i++)
+		n->input[i] = (char *)"e";
+	onnx_attr_int_set(b, n, "axis", 1);
+	onnx_build_node(b, "Relu", "z", "joined", NULL);
+	refused(b, "z", "constant", "4096 times 2^28 empty rows");
+}
+
 int main(void)
 {
 	test_truncated();
@@ -332,5 +465,8 @@ int main(void)
 	test_shapes();
 	test_size();
 	test_meaning();
+	test_names();
+	test_modes();
+	test_constants();
 	return tap_done();
 }

@@ -60,9 +60,10 @@ static int axis_of(int64_t axis, int rank)
 	return (int)(axis < 0 ? axis + rank : axis);
 }
 
+/* All 0 without elements: the other dimensions' product may be beyond any integer then. */
 static void strides_of(const struct onnx_array *a, size_t *strides)
 {
-	size_t s = 1;
+	size_t s = a->count ? 1 : 0;
 	int d;
 
 	for (d = a->rank - 1; d >= 0; d--) {
@@ -324,7 +325,8 @@ static int fold_flatten(struct onnx_import *im, struct onnx_array *out)
 	if (axis < 0)
 		axis += a->rank;
 	for (d = 0; d < a->rank; d++)
-		dims[d >= axis] *= a->dims[d];
+		if (__builtin_mul_overflow(dims[d >= axis], a->dims[d], &dims[d >= axis]))
+			return onnx_refuse(im, "a bad shape");
 	return reshaped(im, a, out, 2, dims);
 }
 
@@ -332,7 +334,7 @@ static int fold_concat(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *first = onnx_const_input(im, 0), *a;
 	int64_t dims[ONNX_MAX_RANK];
-	size_t k, i, inner = 1, outer = 1, at = 0, o;
+	size_t k, i, inner = 1, outer = 1, row, at = 0, o;
 	int d, axis, rc;
 
 	axis = axis_of(onnx_attr_int(im, "axis", 0), first->rank);
@@ -356,15 +358,18 @@ static int fold_concat(struct onnx_import *im, struct onnx_array *out)
 			outer *= (size_t)dims[d];
 		else if (d > axis)
 			inner *= (size_t)dims[d];
-	for (o = 0; o < outer; o++)
-		for (k = 0; k < im->node->n_input; k++) {
-			size_t n;
+	row = inner * (size_t)dims[axis];
+	/* Input after input: empty ones, however many rows they have, take no time. */
+	for (k = 0; k < im->node->n_input; k++) {
+		size_t n;
 
-			a = onnx_const_input(im, k);
-			n = inner * (size_t)a->dims[axis];
+		a = onnx_const_input(im, k);
+		n = a->count ? inner * (size_t)a->dims[axis] : 0;
+		for (o = 0; n && o < outer; o++)
 			for (i = 0; i < n; i++)
-				copy_element(out, at++, a, o * n + i);
-		}
+				copy_element(out, o * row + at + i, a, o * n + i);
+		at += n;
+	}
 	return ONNX_OK;
 }
 

@@ -96,6 +96,9 @@ static int import_initializers(struct onnx_import *im)
 	for (i = 0; i < g->n_initializer; i++) {
 		if (!g->initializer[i]->name)
 			continue;
+		if (onnx_find(im, g->initializer[i]->name))
+			return net_fail(im->err, "tensor '%.100s' is there twice",
+					g->initializer[i]->name);
 		rc = onnx_array_from_proto(im, g->initializer[i], &a);
 		if (rc < 0)
 			return rc;
@@ -130,7 +133,8 @@ static int import_input(struct onnx_import *im)
 	for (i = 0; i < im->graph->n_input; i++) {
 		const char *name = im->graph->input[i]->name;
 
-		if (!name || (onnx_find(im, name) && onnx_find(im, name)->kind == ONNX_CONST))
+		/* Initializers may be listed too, those that were refused as well. */
+		if (!name || onnx_find(im, name))
 			continue;
 		if (in)
 			return net_fail(im->err,
@@ -180,8 +184,8 @@ static int import_input(struct onnx_import *im)
 	return 0;
 }
 
-/* What the node's inputs are: all constant, some unknown. */
-static void node_inputs(struct onnx_import *im, bool *constant, bool *unknown)
+/* What the node's inputs are: all constant, some unknown. Each must have been written before. */
+static int node_inputs(struct onnx_import *im, bool *constant, bool *unknown)
 {
 	size_t i;
 
@@ -193,11 +197,15 @@ static void node_inputs(struct onnx_import *im, bool *constant, bool *unknown)
 		if (!im->node->input[i] || !im->node->input[i][0])
 			continue;
 		v = onnx_find(im, im->node->input[i]);
-		if (!v || v->kind == ONNX_UNKNOWN)
+		if (!v)
+			return onnx_refuse(im, "nothing before it writes its input '%.60s'",
+					   im->node->input[i]);
+		if (v->kind == ONNX_UNKNOWN)
 			*unknown = true;
-		if (!v || v->kind != ONNX_CONST)
+		if (v->kind != ONNX_CONST)
 			*constant = false;
 	}
+	return ONNX_OK;
 }
 
 static int import_shape(struct onnx_import *im)
@@ -237,15 +245,20 @@ static int import_node(struct onnx_import *im)
 {
 	const Onnx__NodeProto *n = im->node;
 	bool constant, unknown;
+	size_t i;
 
+	/* One writer for each name, or values would change under those that read them. */
+	for (i = 0; i < n->n_output; i++)
+		if (n->output[i][0] && onnx_find(im, n->output[i]))
+			return net_fail(im->err, "node '%.100s' writes '%.100s', which is there "
+					"already", onnx_node_name(n), n->output[i]);
 	if (!n->op_type || !known_domain(n) ||
 	    (!onnx_can_fold(n->op_type) && !onnx_can_layer(n->op_type) &&
 	     strcmp(n->op_type, "Shape")))
 		return onnx_refuse(im, "operator %.40s%s%.40s is not supported",
 				   n->domain ? n->domain : "", n->domain && n->domain[0] ? "." : "",
 				   n->op_type ? n->op_type : "?");
-	node_inputs(im, &constant, &unknown);
-	if (unknown)
+	if (node_inputs(im, &constant, &unknown) || unknown)
 		return ONNX_REFUSED;	/* the cause was noted where it arose */
 	if (!strcmp(n->op_type, "Shape"))
 		return import_shape(im);

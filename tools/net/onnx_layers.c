@@ -118,6 +118,27 @@ static int affine_init(struct onnx_import *im, struct net_layer *l, const struct
 	return net_nomem(im->err);
 }
 
+/*
+ * The layer's own copies of its weights and bias, the bias zeroed. They count as constants:
+ * one small constant may be the weights of thousands of layers.
+ */
+static int weights_alloc(struct onnx_import *im, struct net_layer *l, size_t weights,
+			 size_t outputs)
+{
+	size_t bytes = (weights + outputs) * sizeof(float);
+
+	if (bytes > ONNX_MAX_CONST_BYTES - im->const_bytes)
+		return onnx_refuse(im, "more than 4 GiB of constants and weights");
+	im->const_bytes += bytes;
+	l->weight = malloc(weights * sizeof(float));
+	l->bias = new_floats(outputs, 0.0f);
+	if (l->weight && l->bias)
+		return ONNX_OK;
+	free(l->weight);
+	free(l->bias);
+	return net_nomem(im->err);
+}
+
 /* kernel, strides, pads: what convolutions and pools have in common. */
 static int window(struct onnx_import *im, struct net_layer *l, const struct net_tensor *t)
 {
@@ -230,13 +251,9 @@ static int op_conv(struct onnx_import *im)
 	l.in[0] = x->tensor;
 	l.in_count = 1;
 	c = (size_t)w->dims[0];
-	l.weight = malloc(w->count * sizeof(float));
-	l.bias = new_floats(c, 0.0f);
-	if (!l.weight || !l.bias) {
-		free(l.weight);
-		free(l.bias);
-		return net_nomem(im->err);
-	}
+	rc = weights_alloc(im, &l, w->count, c);
+	if (rc)
+		return rc;
 	memcpy(l.weight, w->f, w->count * sizeof(float));
 	if (b)
 		memcpy(l.bias, b->f, c * sizeof(float));
@@ -306,10 +323,15 @@ static int op_batch_norm(struct onnx_import *im)
 	const struct onnx_array *p[4];
 	struct net_layer l;
 	uint32_t c, channels;
+	bool training = onnx_attr_int(im, "training_mode", 0) != 0;
+	size_t i;
 	int rc;
 
 	if (!x)
 		return ONNX_REFUSED;
+	/* Before operator set 14, outputs beside the first say so. */
+	for (i = 1; i < im->node->n_output; i++)
+		training |= im->node->output[i][0] != '\0';
 	channels = im->net->tensors[x->tensor].c;
 	for (c = 0; c < 4; c++) {
 		p[c] = onnx_const_input(im, c + 1);
@@ -317,8 +339,7 @@ static int op_batch_norm(struct onnx_import *im)
 			return onnx_refuse(im, "parameter %u is not a constant for each channel",
 					   c + 1);
 	}
-	if (x->rank < 2 || x->dims[1] != channels || onnx_attr_int(im, "training_mode", 0) ||
-	    (im->node->n_output > 1 && im->node->output[1][0]))
+	if (x->rank < 2 || x->dims[1] != channels || training)
 		return onnx_refuse(im, "only inference over channels is supported");
 	rc = affine_init(im, &l, x);
 	if (rc)
@@ -364,8 +385,8 @@ static int op_clamp(struct onnx_import *im)
 			lo = -INFINITY;
 		if (hi >= 3e38f)
 			hi = INFINITY;
-		if (!rc && !(lo <= hi))
-			rc = onnx_refuse(im, "bounds in the wrong order");
+		if (!rc && (!(lo <= hi) || lo == INFINITY || hi == -INFINITY))
+			rc = onnx_refuse(im, "bounds in the wrong order, or infinite");
 	}
 	if (!rc)
 		rc = affine_init(im, &l, x);
@@ -455,11 +476,13 @@ static int op_arithmetic(struct onnx_import *im)
 
 static int op_concat(struct onnx_import *im)
 {
+	int64_t dims[ONNX_MAX_RANK] = { 0 };
 	struct net_layer l;
 	struct net_tensor t = { 0 };
 	struct onnx_value *x;
 	uint64_t channels = 0;
-	int rank = 0;
+	int rank = 0, d;
+	bool same = true;
 	size_t k;
 
 	if (im->node->n_input > NET_MAX_INPUTS)
@@ -472,8 +495,11 @@ static int op_concat(struct onnx_import *im)
 		if (!k) {
 			t = im->net->tensors[x->tensor];
 			rank = x->rank;
+			memcpy(dims, x->dims, sizeof(dims));
 		}
-		if (x->rank != rank || rank < 2 || x->dims[1] != im->net->tensors[x->tensor].c ||
+		for (d = 0; d < rank && x->rank == rank; d++)
+			same &= d == 1 || x->dims[d] == dims[d];
+		if (!same || x->rank != rank || rank < 2 || x->dims[1] != im->net->tensors[x->tensor].c ||
 		    im->net->tensors[x->tensor].h != t.h || im->net->tensors[x->tensor].w != t.w)
 			return onnx_refuse(im, "inputs of different shapes");
 		l.in[l.in_count++] = x->tensor;
@@ -484,11 +510,8 @@ static int op_concat(struct onnx_import *im)
 	if (l.in_count == 1)	/* the same again under another name */
 		return affine_init(im, &l, onnx_input(im, 0)) ? -ENOMEM :
 		       emit_like(im, &l, onnx_input(im, 0));
-	{
-		int64_t dims[ONNX_MAX_RANK] = { 1, (int64_t)channels, t.h, t.w };
-
-		return emit_as(im, &l, channels, t.h, t.w, rank, dims);
-	}
+	dims[1] = (int64_t)channels;
+	return emit_as(im, &l, channels, t.h, t.w, rank, dims);
 }
 
 /* y = x * w + b over the whole input; @w is [outputs, inputs], or transposed. */
@@ -499,6 +522,7 @@ static int dense(struct onnx_import *im, const struct onnx_value *x, const struc
 	size_t inputs = net_tensor_elements(&t), outputs, o, i;
 	int64_t dims[ONNX_MAX_RANK] = { 1 };
 	struct net_layer l;
+	int rc;
 
 	outputs = (size_t)w->dims[by_output ? 0 : 1];
 	if (x->rank != 2 || x->dims[0] != 1 || (size_t)x->dims[1] != inputs ||
@@ -515,13 +539,9 @@ static int dense(struct onnx_import *im, const struct onnx_value *x, const struc
 	l.kernel_w = t.w;
 	l.in[0] = x->tensor;
 	l.in_count = 1;
-	l.weight = malloc(w->count * sizeof(float));
-	l.bias = new_floats(outputs, 0.0f);
-	if (!l.weight || !l.bias) {
-		free(l.weight);
-		free(l.bias);
-		return net_nomem(im->err);
-	}
+	rc = weights_alloc(im, &l, w->count, outputs);
+	if (rc)
+		return rc;
 	for (o = 0; o < outputs; o++) {
 		for (i = 0; i < inputs; i++)
 			l.weight[o * inputs + i] = alpha *
@@ -581,6 +601,10 @@ static int op_view(struct onnx_import *im)
 	int d, rank = x->rank, hole = -1;
 
 	memcpy(dims, x->dims, sizeof(dims));
+	if (!strcmp(op, "Dropout") && onnx_input(im, 2) &&
+	    (!onnx_const_input(im, 2) || onnx_const_input(im, 2)->count != 1 ||
+	     onnx_array_get(onnx_const_input(im, 2), 0) != 0))
+		return onnx_refuse(im, "only inference is supported, not training_mode");
 	if (!strcmp(op, "Identity") || !strcmp(op, "Dropout"))
 		return view_as(im, x, rank, dims);
 	if (!strcmp(op, "Flatten")) {
@@ -596,7 +620,9 @@ static int op_view(struct onnx_import *im)
 		return onnx_refuse(im, "the shape is not a constant list of integers");
 	rank = (int)shape->count;
 	for (d = 0; d < rank; d++) {
-		dims[d] = shape->i[d] ? shape->i[d] : d < x->rank ? x->dims[d] : 0;
+		dims[d] = shape->i[d];
+		if (!dims[d] && d < x->rank && !onnx_attr_int(im, "allowzero", 0))
+			dims[d] = x->dims[d];
 		if (dims[d] == -1 && hole < 0)
 			hole = d;
 		else if (dims[d] < 1 || __builtin_mul_overflow(known, dims[d], &known))
@@ -619,6 +645,8 @@ static int op_axes(struct onnx_import *im)
 	int d, rank = 0, total, last = -1;
 	unsigned int mask = 0;
 
+	if (onnx_input(im, 1) && (!in || !in->is_int))
+		return onnx_refuse(im, "axes that are not constant integers");
 	total = x->rank + (op[0] == 'U' ? (int)n : 0);
 	if (n > ONNX_MAX_RANK || total > ONNX_MAX_RANK || (op[0] == 'T' && n != (size_t)x->rank))
 		return onnx_refuse(im, "bad axes");
@@ -650,13 +678,22 @@ static int op_axes(struct onnx_import *im)
 	return view_as(im, x, rank, dims);
 }
 
+/* Dropped, which keeps the order of the classes if it is they that add up to 1. */
 static int op_softmax(struct onnx_import *im)
 {
 	struct onnx_value *x = onnx_input(im, 0);
-	int64_t dims[ONNX_MAX_RANK];
+	/* Up to operator set 12 all dimensions from the axis on, later one: the last by default. */
+	bool flat = im->opset < 13;
+	int64_t axis = onnx_attr_int(im, "axis", flat ? 1 : -1), dims[ONNX_MAX_RANK];
+	size_t elements = net_tensor_elements(&im->net->tensors[x->tensor]);
 	uint32_t tensor = x->tensor;
 	int rc;
 
+	if (axis < -x->rank || axis >= x->rank)
+		return onnx_refuse(im, "a bad axis");
+	axis += axis < 0 ? x->rank : 0;
+	if (axis != 1 && (size_t)x->dims[axis] != elements && (!flat || axis > 1))
+		return onnx_refuse(im, "only over the channels is it supported");
 	memcpy(dims, x->dims, sizeof(dims));
 	rc = define_view(im, tensor, x->rank, dims);
 	if (!rc)

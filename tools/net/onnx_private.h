@@ -13,7 +13,7 @@
 
 #define ONNX_MAX_RANK		8
 #define ONNX_MAX_CONST		((size_t)1 << 28)	/* elements of one constant */
-#define ONNX_MAX_CONST_BYTES	((size_t)1 << 32)	/* of all constants */
+#define ONNX_MAX_CONST_BYTES	((size_t)1 << 32)	/* of all constants, and layers' weights */
 
 /* A constant: float or integer elements in row-major order. */
 struct onnx_array {
