@@ -57,6 +57,10 @@ done
 "$compress" $golden/small.onnx -o "$tmp/d.fqz" >"$tmp/log" 2>&1
 result $? 'without pictures'
 
+"$build/san/fqaccel-compress" $small -o "$tmp/p.fqz" --sparsity 0.999 >"$tmp/log" 2>&1 &&
+	grep -q 'warning: only .* lower --sparsity' "$tmp/log"
+result $? 'agreement is with the network before pruning'
+
 # One picture per class, named by its number.
 mkdir "$tmp/labeled"
 i=0
@@ -75,6 +79,17 @@ refuses 2 'feedback or nearest' 'an unknown rounding' $small -o "$tmp/no.fqz" --
 refuses 2 'three numbers' 'a mean that is no color' $small -o "$tmp/no.fqz" --mean 1,x,2
 refuses 2 'needs --calibrate' 'feedback without pictures' $golden/small.onnx -o "$tmp/no.fqz" \
 	--rounding feedback
+refuses 2 'only with --mode auto' 'a separation that nothing asks for' $small -o "$tmp/no.fqz" \
+	--mode shift --wsep 3
+refuses 2 '--pictures needs' 'a number of no pictures' $golden/small.onnx -o "$tmp/no.fqz" --pictures 3
+refuses 2 'no option but' '--compare with an output' --compare "$tmp/a.fqz" -o "$tmp/no.fqz" demo
+refuses 1 'absent' 'absent evaluation pictures without --calibrate' $golden/small.onnx \
+	-o "$tmp/no.fqz" --evaluate "$tmp/absent"
+for arguments in "--compare $tmp/a.fqz demo" --help; do
+	"$compress" $arguments 2>"$tmp/log" >/dev/full
+	[ $? -eq 1 ] && grep -q 'standard output' "$tmp/log"
+	result $? "${arguments%% *}: a full disk is told of"
+done
 refuses 1 'No such file' 'an absent model' "$tmp/absent.onnx" -o "$tmp/no.fqz"
 refuses 1 'not a usable ONNX file' 'a picture as a model' demo/ship.ppm -o "$tmp/no.fqz"
 refuses 1 "'s' (Sigmoid)" 'an unsupported operator' $golden/unsupported.onnx -o "$tmp/no.fqz"

@@ -79,7 +79,7 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	rc = fqaccel_infer(j->model, pixels, j->raw[worker], 1);
 	if (rc)
 		return rc;
-	/* 32-bit logits above 2^24 would tie as floats; compare the integers' order. */
+	/* Scaled so that the largest seen is 2^22 (lower.c): floats hold them exactly. */
 	raw_to_float(j, j->raw[worker], card);
 	v->card = calib_top1(card, j->elements);
 	v->card_rank = rank_of(card, j->elements, label);

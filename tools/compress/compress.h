@@ -14,7 +14,7 @@ struct compress_options {
 	const char *model, *output, *calibrate, *evaluate, *classes, *description;
 	const char *compare;		/* an image to compare with its float execution */
 	struct quantize_options quantize;
-	bool rounding_given, wsep_given;
+	bool rounding_given, wsep_given, pictures_given;
 	double sparsity;
 	float mean[3], std[3];
 	bool bgr, range255, quiet;

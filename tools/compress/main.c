@@ -18,6 +18,7 @@
 struct compression {
 	struct compress_options o;
 	struct net *net;
+	struct net *dense;	/* before pruning, where something is pruned */
 	struct qnet *q;
 	struct image_info info;
 	struct picture_set calibration, evaluation;
@@ -35,10 +36,10 @@ static int fail(const char *what, const char *why)
 }
 
 /* y = (x - mean) / std in front of the network, x in 0..1; times 255 with --range255. */
-static int add_normalization(struct compression *c, struct net_error *err)
+static int add_normalization(struct net *net, const struct compress_options *o,
+			     struct net_error *err)
 {
-	const struct compress_options *o = &c->o;
-	uint32_t channels = c->net->tensors[0].c, k;
+	uint32_t channels = net->tensors[0].c, k;
 	double range = o->range255 ? 255 : 1;
 	bool needed = o->range255;
 	struct net_layer l;
@@ -64,8 +65,7 @@ static int add_normalization(struct compression *c, struct net_error *err)
 		l.scale[k] = (float)(range / o->std[color]);
 		l.bias[k] = (float)(-range * o->mean[color] / o->std[color]);
 	}
-	t = net_add_tensor(c->net, "picture", channels, c->net->tensors[0].h,
-			   c->net->tensors[0].w, err);
+	t = net_add_tensor(net, "picture", channels, net->tensors[0].h, net->tensors[0].w, err);
 	if (t < 0) {
 		free(l.scale);
 		free(l.bias);
@@ -74,30 +74,39 @@ static int add_normalization(struct compression *c, struct net_error *err)
 	l.in[0] = (uint32_t)t;
 	l.in_count = 1;
 	l.out = 0;
-	rc = net_add_layer(c->net, &l, err);
+	rc = net_add_layer(net, &l, err);
 	if (rc)
 		return rc;
 	/* It comes first. */
-	l = c->net->layers[c->net->layer_count - 1];
-	memmove(&c->net->layers[1], &c->net->layers[0],
-		(c->net->layer_count - 1) * sizeof(c->net->layers[0]));
-	c->net->layers[0] = l;
-	c->net->input = (uint32_t)t;
-	return net_simplify(c->net, err);
+	l = net->layers[net->layer_count - 1];
+	memmove(&net->layers[1], &net->layers[0], (net->layer_count - 1) * sizeof(net->layers[0]));
+	net->layers[0] = l;
+	net->input = (uint32_t)t;
+	return net_simplify(net, err);
 }
 
-static int prune(struct compression *c)
+/* The network that is compressed, and one that keeps all weights to compare with. */
+static int prune(struct compression *c, struct net_error *err)
 {
-	uint32_t i;
-	int rc = 0;
+	uint32_t i, crc;
+	int rc;
 
+	if (c->o.sparsity == 0)
+		return 0;
+	rc = onnx_import_file(c->o.model, &c->dense, &crc, err);
+	if (!rc && crc != c->info.source_crc)
+		rc = net_fail(err, "it was changed while it was read");
+	if (!rc)
+		rc = add_normalization(c->dense, &c->o, err);
+	if (rc)
+		return rc;
 	for (i = 0; !rc && i < c->net->layer_count; i++) {
 		struct net_layer *l = &c->net->layers[i];
 
 		if (net_layer_has_weights(l))
 			rc = quant_prune(l->weight, net_layer_weights(c->net, l), c->o.sparsity);
 	}
-	return rc;
+	return rc ? net_nomem(err) : 0;
 }
 
 /* An output of one row and column is a list of classes; without names they go by number. */
@@ -134,10 +143,8 @@ static int load_network(struct compression *c)
 	if (o->bgr && channels == 1)
 		return fail(o->model, "--bgr, but its input has one channel");
 	c->info.color = channels == 1 ? FQZ_GRAY : o->bgr ? FQZ_BGR : FQZ_RGB;
-	if (add_normalization(c, &err))
+	if (add_normalization(c->net, o, &err) || prune(c, &err))
 		return fail(o->model, err.text);
-	if (prune(c))
-		return fail(o->model, "out of memory");
 	return load_classes(c);
 }
 
@@ -151,33 +158,47 @@ static uint32_t resize_of(const struct compress_options *o, const struct net_ten
 	return side < MAIN_RESIZE ? 0 : (side * 8 + 3) / 7;
 }
 
-static int load_pictures(struct compression *c)
+/* At most @limit pictures of @path, as the network takes them. */
+static int load_set(struct compression *c, const char *path, size_t limit,
+		    struct picture_set *set)
+{
+	const char *const *names = c->o.classes ? (const char *const *)c->info.classes : NULL;
+
+	return pictures_load(path, limit, &c->net->tensors[0], (enum img_color)c->info.color,
+			     (int)c->info.resize, c->o.threads, names, c->info.class_count, set,
+			     c->err, sizeof(c->err));
+}
+
+static int load_calibration(struct compression *c)
 {
 	const struct compress_options *o = &c->o;
 	const struct net_tensor *t = &c->net->tensors[0];
 	size_t fit = MAIN_MEMORY / quantize_memory(c->net), limit = o->pictures;
-	const char *const *names = o->classes ? (const char *const *)c->info.classes : NULL;
-	enum img_color color = (enum img_color)c->info.color;
 	int rc;
 
-	c->info.resize = resize_of(o, t);
+	if (!o->calibrate) {
+		snprintf(c->err, sizeof(c->err), "out of memory");
+		return pictures_synthetic(t, o->quantize.weights.seed, &c->calibration);
+	}
 	fit = fit < 1 ? 1 : fit;
 	if (fit < limit)
 		limit = fit;
-	if (!o->calibrate) {
-		if (pictures_synthetic(t, o->quantize.weights.seed, &c->calibration))
-			return fail("", "out of memory");
-		return 0;
-	}
-	rc = pictures_load(o->calibrate, limit, t, color, (int)c->info.resize, o->threads, names,
-			   c->info.class_count, &c->calibration, c->err, sizeof(c->err));
+	rc = load_set(c, o->calibrate, limit, &c->calibration);
 	if (!rc && c->calibration.count == fit && fit < o->pictures && !o->quiet)
 		fprintf(stderr, "fqaccel-compress: %zu calibration pictures are used, more would "
 			"take over 1.5 GiB of memory\n", fit);
+	return rc;
+}
+
+static int load_pictures(struct compression *c)
+{
+	const struct compress_options *o = &c->o;
+	int rc;
+
+	c->info.resize = resize_of(o, &c->net->tensors[0]);
+	rc = load_calibration(c);
 	if (!rc && o->evaluate)
-		rc = pictures_load(o->evaluate, SIZE_MAX, t, color, (int)c->info.resize, o->threads,
-				   names, c->info.class_count, &c->evaluation, c->err,
-				   sizeof(c->err));
+		rc = load_set(c, o->evaluate, SIZE_MAX, &c->evaluation);
 	if (!rc && o->evaluate && !c->evaluation.labeled) {
 		snprintf(c->err, sizeof(c->err), "%s: --evaluate needs labeled pictures",
 			 o->evaluate);
@@ -211,16 +232,17 @@ static int quantize(struct compression *c)
 /* Write the image, run it, and write it again with what was measured. */
 static int finish(struct compression *c)
 {
+	const struct net *reference = c->dense ? c->dense : c->net;
 	struct image_info *info = &c->info;
 	char data[256];
 	int rc;
 
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
 	if (!rc)
-		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->calibration,
+		rc = card_score(c->image, c->len, reference, c->pixel_scale, &c->calibration,
 				c->o.threads, &c->calibration_score, c->err, sizeof(c->err));
 	if (!rc && c->o.evaluate)
-		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->evaluation,
+		rc = card_score(c->image, c->len, reference, c->pixel_scale, &c->evaluation,
 				c->o.threads, &c->evaluation_score, c->err, sizeof(c->err));
 	if (rc)
 		return fail(c->o.model, c->err);
@@ -260,7 +282,16 @@ static int compress(struct compression *c)
 	pictures_free(&c->calibration);
 	pictures_free(&c->evaluation);
 	net_destroy(c->net);
+	net_destroy(c->dense);
 	return rc;
+}
+
+/* What was printed must have arrived. */
+static int flush(int status)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return status;
+	return fail("standard output", strerror(errno));
 }
 
 int main(int argc, char **argv)
@@ -270,8 +301,8 @@ int main(int argc, char **argv)
 
 	rc = options_parse(&c.o, argc, argv);
 	if (rc)
-		return rc - 1;
+		return flush(rc - 1);
 	if (c.o.compare)
-		return compare_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0;
-	return compress(&c);
+		return compare_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : flush(0);
+	return flush(compress(&c));
 }

@@ -163,6 +163,7 @@ static int parse_number(struct compress_options *o, int opt, const char *arg)
 		if (!parse_integer(arg, 1, 1 << 20, &v))
 			return bad("pictures", arg, "a number of pictures is expected");
 		o->pictures = (size_t)v;
+		o->pictures_given = true;
 		return 0;
 	case OPT_RESIZE:
 		if (!parse_integer(arg, 0, 65535, &o->resize))
@@ -259,12 +260,30 @@ static void describe(struct compress_options *o)
 		 o->range255 ? " --range255" : "");
 }
 
+/* Options that would have no effect. */
+static int check_together(const struct compress_options *o)
+{
+	const char *wrong = NULL;
+
+	if (o->quantize.feedback && !o->calibrate)
+		wrong = "--rounding feedback needs --calibrate PICTURES";
+	else if (o->pictures_given && !o->calibrate)
+		wrong = "--pictures needs --calibrate PICTURES";
+	else if (o->wsep_given && o->quantize.weights.mode != QUANT_AUTO)
+		wrong = "--wsep decides only with --mode auto";
+	if (!wrong)
+		return 0;
+	fprintf(stderr, "fqaccel-compress: %s; see fqaccel-compress --help\n", wrong);
+	return 3;
+}
+
 int options_parse(struct compress_options *o, int argc, char **argv)
 {
 	const struct compress_options presets = {
 		.quantize.weights = { .bits = 5, .separation = 2.0, .seed = 1 },
 		.std = { 1, 1, 1 }, .resize = -1, .pictures = 512,
 	};
+	bool others = false;	/* options that say how to compress */
 	int opt, rc;
 
 	*o = presets;
@@ -272,6 +291,7 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 		rc = parse_option(o, opt, optarg);
 		if (rc)
 			return rc;
+		others |= opt != OPT_COMPARE && opt != 'j';
 	}
 	if (!o->threads)
 		o->threads = net_cpu_count();
@@ -282,6 +302,11 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 		return 3;
 	}
 	if (o->compare) {
+		if (others) {
+			fputs("fqaccel-compress: --compare takes no option but --threads; see "
+			      "fqaccel-compress --help\n", stderr);
+			return 3;
+		}
 		o->calibrate = argv[optind];
 		return 0;
 	}
@@ -292,10 +317,9 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 	}
 	if (!o->rounding_given)
 		o->quantize.feedback = o->calibrate != NULL;
-	if (o->quantize.feedback && !o->calibrate) {
-		fputs("fqaccel-compress: --rounding feedback needs --calibrate PICTURES\n", stderr);
-		return 3;
-	}
+	rc = check_together(o);
+	if (rc)
+		return rc;
 	o->quantize.weights.by_error = !o->wsep_given;
 	describe(o);
 	return 0;
