@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The character device: open, release, mmap, poll, and the table of ioctls. */
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/pci.h>
 #include <linux/poll.h>
 #include <linux/uaccess.h>
@@ -155,7 +156,10 @@ static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 	struct fqa_context *ctx = file->private_data;
 	unsigned int nr = _IOC_NR(cmd);
 
-	if (nr >= ARRAY_SIZE(fqa_ioctls) || fqa_ioctls[nr].cmd != cmd)
+	if (nr >= ARRAY_SIZE(fqa_ioctls))
+		return -ENOTTY;
+	nr = array_index_nospec(nr, ARRAY_SIZE(fqa_ioctls));
+	if (fqa_ioctls[nr].cmd != cmd)
 		return -ENOTTY;
 	if (fqa_card_is_dead(ctx->card))
 		return -ENODEV;
