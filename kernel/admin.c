@@ -148,6 +148,8 @@ void fqa_admin_poll(struct fqa_card *card)
 		}
 		cmd->pending = false;
 		cmd->verdict = verdict;
+		if (cmd->ok && verdict.code == FQA_SC_OK)
+			*cmd->ok = true;
 		list_add_tail(&cmd->node, &done);
 	}
 	if (any)

@@ -141,7 +141,12 @@ struct fqa_admin_cmd {
 	bool pending;		/* the card has it; under admin->lock */
 	bool internal;		/* of the reset itself */
 	u16 cid;
-	/* Called in an interrupt thread or the reset work before waiters are woken. */
+	/*
+	 * Set where the card completes it with OK; under admin->lock, so that nothing
+	 * is set any more once the ring is closed for a reset.
+	 */
+	bool *ok;
+	/* Called by whoever takes the completion or drops the command, before waiters wake. */
 	void (*complete)(struct fqa_admin_cmd *cmd);
 	void *data;
 };
@@ -328,7 +333,7 @@ struct fqa_model {
 	struct fqa_model_info info;
 	int slot;			/* -1: none */
 	u64 charged;			/* card memory */
-	bool on_card;			/* set when a LOAD completes, interrupts off to clear it */
+	bool on_card;			/* fqa_admin_cmd.ok of a LOAD; a reset clears it */
 	bool dead;			/* could not be loaded again; under card->lock */
 	struct work_struct free_work;
 	struct work_struct reap_work;

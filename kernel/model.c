@@ -152,8 +152,6 @@ static void fqa_model_load_complete(struct fqa_admin_cmd *cmd)
 {
 	struct fqa_model *model = cmd->data;
 
-	if (!cmd->error && cmd->verdict.code == FQA_SC_OK)
-		model->on_card = true;
 	fqa_object_put(&model->obj);
 }
 
@@ -168,6 +166,7 @@ struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model)
 	fqa_sglist_describe(&model->list, &cmd->hw.load.image);
 	cmd->hw.load.length = cpu_to_le64(model->length);
 	cmd->hw.load.info = cpu_to_le64(model->hw_info_dma);
+	cmd->ok = &model->on_card;
 	cmd->complete = fqa_model_load_complete;
 	cmd->data = model;
 	return cmd;
@@ -198,7 +197,7 @@ int fqa_model_read_info(struct fqa_model *model)
 	return 0;
 }
 
-/* The card has lost its images. With interrupts off, or for good. */
+/* The card has lost its images. With the admin ring closed: no LOAD sets on_card then. */
 void fqa_models_forget(struct fqa_card *card)
 {
 	struct fqa_model *model;
