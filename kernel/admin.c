@@ -4,6 +4,7 @@
  * completed it and its waiter has gone, in whichever order.
  */
 #include <linux/jiffies.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "fqa.h"
@@ -64,12 +65,13 @@ void fqa_admin_put(struct fqa_admin_cmd *cmd)
  * A free entry of the table. A CID is not reused while anybody holds its command,
  * so that an ABORT cannot hit another one.
  */
-static int fqa_admin_get_slot(struct fqa_admin *admin)
+static int fqa_admin_get_slot(struct fqa_admin *admin, const struct fqa_admin_cmd *cmd)
 {
+	bool any = cmd->internal || cmd->hw.opcode == FQA_OP_LOAD;
 	unsigned int slot;
 
 	lockdep_assert_held(&admin->lock);
-	for (slot = 0; slot < FQA_ADMIN_SLOTS; slot++)
+	for (slot = any ? 0 : FQA_ADMIN_RESERVED; slot < FQA_ADMIN_SLOTS; slot++)
 		if (!admin->cmds[slot])
 			return slot;
 	return -EBUSY;
@@ -86,7 +88,8 @@ static unsigned int fqa_admin_unfinished(struct fqa_admin *admin)
 }
 
 /*
- * Give a command to the card. -EAGAIN: a reset is under way. On success the
+ * Give a command to the card. -EAGAIN: a reset is under way; -EBUSY: the card has
+ * as many as it may, but that a LOAD and the reset's command do not meet. On success the
  * ring holds a reference until the command completes or a reset drops it.
  */
 int fqa_admin_submit(struct fqa_admin_cmd *cmd)
@@ -100,7 +103,7 @@ int fqa_admin_submit(struct fqa_admin_cmd *cmd)
 		ret = fqa_card_is_dead(cmd->card) ? -ENODEV : -EAGAIN;
 		goto out_unlock;
 	}
-	slot = fqa_admin_get_slot(admin);
+	slot = fqa_admin_get_slot(admin, cmd);
 	if (slot < 0 || fqa_admin_unfinished(admin) >= admin->ring.entries - 1) {
 		ret = -EBUSY;
 		goto out_unlock;
@@ -223,15 +226,22 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 	}
 }
 
-/* Submit and wait, past a reset that is under way. Takes over @cmd's reference on failure. */
+/*
+ * Submit and wait, past a reset that is under way and until there is a slot.
+ * Takes over @cmd's reference on failure.
+ */
 int fqa_admin_exec(struct fqa_admin_cmd *cmd)
 {
 	int ret;
 
 	for (;;) {
 		ret = fqa_admin_submit(cmd);
-		if (ret != -EAGAIN || cmd->internal)
+		if (cmd->internal || (ret != -EAGAIN && ret != -EBUSY))
 			break;
+		if (ret == -EBUSY) {
+			schedule_timeout_uninterruptible(1);
+			continue;
+		}
 		ret = fqa_card_wait_live(cmd->card);
 		if (ret)
 			break;

@@ -72,11 +72,14 @@ struct dma_pool;
 #define FQA_IO_INFLIGHT		2	/* runs that the card has of a queue at once */
 
 /*
- * Never more admin commands than ring entries: LOADs are limited by a
- * semaphore, all others come from the workqueue and the reset work.
+ * Never more admin commands than ring entries. LOADs are limited by a semaphore, and
+ * they and the reset's one command always find a slot. All others come from the
+ * workqueue, whose limit may hold for each NUMA node or cache by itself: they take the
+ * slots from FQA_ADMIN_RESERVED on, and wait while these are taken.
  */
 #define FQA_MAX_LOADS		32
 #define FQA_MAX_WORKERS		64
+#define FQA_ADMIN_RESERVED	(FQA_MAX_LOADS + 2)	/* one entry of a ring stays empty */
 
 /* No answer for this long and no progress: the card is reset. */
 #define FQA_ADMIN_TIMEOUT_MS	5000
