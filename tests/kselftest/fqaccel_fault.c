@@ -244,30 +244,52 @@ static void check_gone(struct __test_metadata *_metadata, struct test_rig *rig)
 	EXPECT_EQ(0x5a, rig->in.data[rig->in.length - 1]);
 }
 
+/* In a process of its own: wait for a run, or submit another to a queue that is full. */
+static pid_t start_waiter(struct test_rig *rig, uint32_t queue, const struct fqaccel_run *run)
+{
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	pid_t pid = fork();
+	int ret;
+
+	if (pid)
+		return pid;
+	if (run)
+		ret = test_submit(rig->fd, queue, 0, run, 1, &arg);
+	else
+		ret = test_wait(rig->fd, queue, 1, -1, &wait);
+	_exit(ret == -ENODEV ? 0 : 1);
+}
+
 /* The driver lets go of a card that is in use, and takes it again. */
 TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 {
 	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
 	struct fqaccel_submit arg;
 	struct fqaccel_info info;
-	struct fqaccel_wait wait;
+	uint32_t full;
+	pid_t pids[2];
 	int i, status;
-	pid_t pid;
 
 	ASSERT_EQ(0, test_info(self->rig.fd, &info));
+	ASSERT_EQ(0, test_queue(self->rig.fd, 1, &full));
+	/* Its run never ends, so only the unbinding can end the waits. */
+	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
+	ASSERT_EQ(0, test_submit(self->rig.fd, full, 0, &run, 1, &arg));
 	for (i = 0; i < 40; i++)
 		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
-	/* A waiter is told. */
-	pid = fork();
-	ASSERT_LE(0, pid);
-	if (!pid) {
-		i = test_wait(self->rig.fd, self->rig.queue, arg.sequence, -1, &wait);
-		_exit(i == -ENODEV || (!i && wait.status == -ENODEV) ? 0 : 1);
+	pids[0] = start_waiter(&self->rig, full, NULL);
+	pids[1] = start_waiter(&self->rig, full, &run);
+	usleep(500000);
+	for (i = 0; i < 2; i++) {
+		ASSERT_LT(0, pids[i]);
+		ASSERT_EQ(0, waitpid(pids[i], &status, WNOHANG));
 	}
-	usleep(50000);
 	ASSERT_EQ(0, write_driver("unbind", &info));
-	ASSERT_EQ(pid, waitpid(pid, &status, 0));
-	EXPECT_EQ(0, status);
+	for (i = 0; i < 2; i++) {
+		ASSERT_EQ(pids[i], waitpid(pids[i], &status, 0));
+		EXPECT_EQ(0, status);
+	}
 	check_gone(_metadata, &self->rig);
 	EXPECT_EQ(-1, test_open());
 	ASSERT_EQ(0, write_driver("bind", &info));

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 #
-# In the guest: the card is unplugged and plugged in again through QEMU's
-# monitor; the last time it is pulled out without warning, with work in progress.
+# In the guest: the card is unplugged and plugged in again through QEMU's monitor.
+# What happens to work in progress, and without warning, fqaccel_fault tests.
 
 . tests/tap.sh
 
