@@ -4,6 +4,7 @@
  * run on the soft card, and compared with the float network and with the float
  * execution of the image.
  */
+#include <errno.h>
 #include <math.h>
 
 #include "compress/compress.h"
@@ -291,6 +292,51 @@ static void run(const char *what, struct onnx_build *b)
 	onnx_build_free(b);
 }
 
+/* Weights are finite, what they compute is not: each layer multiplies by 10^@exponent. */
+static struct onnx_build *exploding(double exponent, bool bounded)
+{
+	struct onnx_build *b = onnx_build_new(1, 2, 6, 6);
+	const float factor[] = { (float)pow(10, exponent) };
+
+	weights(b, "w1", 4, 2, 3, 3);
+	weights(b, "w2", 3, 4, 1, 1);
+	onnx_build_floats(b, "factor", factor, -1);
+	onnx_build_floats(b, "top", (const float[]){ 6 }, -1);
+	conv(b, "c1", "x", "w1", 1);
+	onnx_build_node(b, "Mul", "m1", "c1", "factor", NULL);
+	onnx_build_node(b, "Relu", "r1", "m1", NULL);
+	conv(b, "c2", "r1", "w2", 0);
+	onnx_build_node(b, "Mul", "y2", "c2", "factor", NULL);
+	onnx_build_node(b, "Clip", "y", "y2", "", bounded ? "top" : NULL, NULL);
+	return b;
+}
+
+static void refuses_overflow(const char *what, struct onnx_build *b, bool feedback)
+{
+	struct quantize_options o = { .feedback = feedback };
+	struct calib_set set = { 1, NULL, 1.0f / 255 };
+	uint8_t pixels[72];
+	struct qnet *q = NULL;
+	struct net *net = NULL;
+	const uint8_t *data;
+	size_t len;
+	int rc;
+
+	memset(pixels, 200, sizeof(pixels));
+	set.pixels = pixels;
+	data = onnx_build_pack(b, "y", &len);
+	o.weights = (struct quant_options){ .bits = 5, .separation = 2, .threads = 1 };
+	rc = onnx_import_memory(data, len, &net, &err);
+	if (!rc)
+		rc = quantize_network(net, &set, &o, &q, &err);
+	if (!ok(rc == -EINVAL && !q && strstr(err.text, "layer 'c2': its values are infinite"),
+		"%s", what))
+		diag("returned %d: %s", rc, err.text);
+	qnet_destroy(q);
+	net_destroy(net);
+	onnx_build_free(b);
+}
+
 int main(void)
 {
 	run("class map", segmentation());
@@ -299,5 +345,9 @@ int main(void)
 	run("pre-activation", preactivation());
 	run("mixed", mixed());
 	run("grouped", grouped());
+	run("large values", exploding(10, false));
+	refuses_overflow("infinite outputs are refused", exploding(30, false), true);
+	refuses_overflow("with nearest rounding too", exploding(30, false), false);
+	refuses_overflow("even where a bound hides them", exploding(30, true), true);
 	return tap_done();
 }

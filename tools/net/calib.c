@@ -48,6 +48,8 @@ static void range_count(struct calib_range *r, const float *v, size_t n)
 			continue;
 		if (m > r->largest[positive])
 			r->largest[positive] = m;
+		else if (isnan(m))
+			r->largest[positive] = INFINITY;
 		memcpy(&bits, &m, sizeof(bits));
 		/* Exponent and the five highest bits of the mantissa. */
 		bin = (int)(bits >> 18) - (127 - CALIB_OCTAVES / 2) * CALIB_SPLIT;
@@ -98,8 +100,9 @@ float calib_clip(const struct calib_range *r, unsigned int levels)
 	double value[CALIB_BINS];
 	int i;
 
-	if (top == 0)
-		return 0;
+	/* Values beyond the bins can't be told apart: nothing is cut off. */
+	if (top == 0 || top >= ldexp(1, CALIB_OCTAVES / 2))
+		return (float)top;
 	for (i = 0; i < CALIB_BINS; i++)
 		value[i] = bin_value(i);
 	least = clip_loss(r, value, clip, levels);

@@ -12,7 +12,7 @@
 
 struct calib_range {
 	uint64_t count[2][CALIB_BINS];	/* 0: negative values, 1: positive */
-	float largest[2];		/* magnitudes */
+	float largest[2];		/* magnitudes; INFINITY also where one is not a number */
 };
 
 struct calib_set {

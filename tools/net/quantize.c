@@ -459,17 +459,41 @@ static int agreement(struct quantizer *z)
 	return 0;
 }
 
+/* Finite weights may compute what is not; no scale represents that. */
+static int check_finite(struct quantizer *z)
+{
+	uint32_t i, c;
+	bool finite;
+
+	for (i = 0; i < z->net->layer_count; i++) {
+		const struct calib_range *r = &z->calib.ranges[z->net->layers[i].out];
+		const float *mean = z->calib.mean[i];
+
+		finite = isfinite(r->largest[0]) && isfinite(r->largest[1]);
+		/* Bounds may hide it in the output, not in the sums before them. */
+		for (c = 0; mean && c < z->net->tensors[z->net->layers[i].out].c; c++)
+			finite = finite && isfinite(mean[c]);
+		if (!finite)
+			return net_fail(z->err, "layer '%.200s': its values are infinite on the "
+					"calibration pictures; check --mean, --std and --range255",
+					z->net->layers[i].name);
+	}
+	return 0;
+}
+
 /* The float network's ranges; once more where equalization changed them. */
 static int calibrate(struct quantizer *z, struct net *net)
 {
 	unsigned int threads = z->o->weights.threads;
-	int rc = calib_run(net, z->set, threads, &z->calib);
+	int rc;
 
-	if (!rc && z->o->feedback && net_equalize(net, &z->calib)) {
-		calib_free(net, &z->calib);
-		rc = calib_run(net, z->set, threads, &z->calib);
-	}
-	return rc ? net_nomem(z->err) : 0;
+	if (calib_run(net, z->set, threads, &z->calib))
+		return net_nomem(z->err);
+	rc = check_finite(z);
+	if (rc || !z->o->feedback || !net_equalize(net, &z->calib))
+		return rc;
+	calib_free(net, &z->calib);
+	return calib_run(net, z->set, threads, &z->calib) ? net_nomem(z->err) : 0;
 }
 
 int quantize_network(struct net *net, const struct calib_set *set,
