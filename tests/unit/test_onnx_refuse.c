@@ -254,6 +254,11 @@ static void test_size(void)
 		memcpy(in, out, sizeof(in));
 	}
 	refused(b, in, "too large", "40 layers of 2^26 activations");
+	b = onnx_build_new(1, 1, 1024, 2048);
+	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 1, 1, 1024, 1024 });
+	onnx_build_node(b, "ConstantOfShape", "w", "shape", NULL);
+	onnx_build_node(b, "Conv", "y", "x", "w", NULL);
+	refused(b, "y", "layer 'y' is too large", "4 GiB of columns for one row of outputs");
 	b = small();
 	onnx_build_floats(b, "s", big, 1, 1, 1, -1);
 	memcpy(in, "y", 2);
@@ -321,6 +326,21 @@ static void test_meaning(void)
 	onnx_build_ints(b, "i", 2, (const int64_t[]){ 1, 1 });
 	onnx_build_ints(b, "a", 2, (const int64_t[]){ 0, 0 });
 	refused(b, "s", "twice", "an axis sliced twice");
+}
+
+/* One node of a million outputs, 2 bytes each. */
+static void test_outputs(void)
+{
+	struct onnx_build *b = small();
+	size_t i, n = (1u << 20) + 1;
+	char **names = onnx_build_alloc(b, n * sizeof(*names));
+
+	for (i = 0; i < n; i++)
+		names[i] = (char *)"";
+	names[0] = onnx_build_graph(b)->node[1]->output[0];
+	onnx_build_graph(b)->node[1]->output = names;
+	onnx_build_graph(b)->node[1]->n_output = n;
+	refused(b, "y", "values", "a million outputs");
 }
 
 /* Names: each has one writer, and what is missing is told by name. */
@@ -404,6 +424,24 @@ static void test_modes(void)
 	refused(b, "z", "only inference", "a BatchNormalization that learns");
 
 	b = small();
+	onnx_attr_string_set(b, onnx_build_graph(b)->node[0], "auto_pad", "SAME_OTHER");
+	refused(b, "y", "auto_pad", "an unknown auto_pad");
+
+	b = small();
+	onnx_build_ints(b, "shape", 1, (const int64_t[]){ 4 });
+	onnx_build_floats(b, "half", (const float[]){ 0.5f }, 1, -1);
+	onnx_build_node(b, "ConstantOfShape", "zeros", "shape", NULL);
+	onnx_build_node(b, "Slice", "cut", "zeros", "half", "shape", NULL);
+	refused(b, "y", "not integers", "a slice from half an element on");
+
+	b = small();
+	onnx_build_floats(b, "weights", (const float[64]){ 1 }, 32, 2, -1);
+	onnx_build_floats(b, "column", (const float[]){ 1, 2 }, 2, 1, -1);
+	onnx_build_node(b, "Flatten", "flat", "y", NULL);
+	onnx_build_node(b, "Gemm", "z", "flat", "weights", "column", NULL);
+	refused(b, "z", "bias does not fit", "a bias down a column");
+
+	b = small();
 	onnx_build_floats(b, "infinite", (const float[]){ __builtin_inff() }, -1);
 	onnx_build_node(b, "Clip", "z", "y", "infinite", NULL);
 	refused(b, "z", "infinite", "a Clip to infinity");
@@ -465,6 +503,7 @@ int main(void)
 	test_shapes();
 	test_size();
 	test_meaning();
+	test_outputs();
 	test_names();
 	test_modes();
 	test_constants();

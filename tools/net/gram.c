@@ -18,6 +18,7 @@
 #define GRAM_BLOCK	((size_t)2048)		/* what larger layers are cut into, at most */
 #define GRAM_ELEMENTS	((size_t)1 << 28)	/* of a layer's matrices, 2 GiB */
 #define GRAM_TILE	((size_t)128)
+#define GRAM_PICTURE	((size_t)1 << 28)	/* floats of one picture's columns, at most */
 
 struct gram_job {
 	const struct net *net;
@@ -261,6 +262,8 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 	g->sum = net_layer_sum(net, l);
 	choose_blocks(g);
 	j.positions = GRAM_SAMPLES / source->pictures;
+	if (j.positions > GRAM_PICTURE / (g->groups * g->sum))
+		j.positions = GRAM_PICTURE / (g->groups * g->sum);
 	j.positions = j.positions < 1 ? 1 : j.positions > area ? area : j.positions;
 	per_batch = GRAM_BATCH / (g->groups * g->sum * j.positions);
 	per_batch = per_batch < 1 ? 1 : per_batch;

@@ -25,6 +25,7 @@
 /* Limits of our own, far above any network that fits the card. */
 #define NET_MAX_ACTIVATIONS	((uint64_t)1 << 28)	/* elements of all tensors */
 #define NET_MAX_PRODUCTS	((uint64_t)1 << 40)	/* multiplications of all layers */
+#define NET_MAX_COLUMNS		((size_t)1 << 26)	/* inputs of all sums of an output row */
 
 /** struct net_error - one or more lines of text, the last without a line feed. */
 struct net_error {

@@ -441,6 +441,9 @@ static int fold_slice(struct onnx_import *im, struct onnx_array *out)
 	}
 	if (n > ONNX_MAX_RANK)
 		return onnx_refuse(im, "more axes than dimensions");
+	for (i = 1; i < im->node->n_input; i++)
+		if (onnx_const_input(im, i) && !onnx_const_input(im, i)->is_int)
+			return onnx_refuse(im, "starts, ends, axes or steps that are not integers");
 	for (i = 0; i < n; i++) {
 		int64_t start, end, by, size;
 

@@ -15,6 +15,7 @@
 #include "onnx_private.h"
 
 #define IMPORT_MAX_COMPLAINTS	40
+#define IMPORT_MAX_VALUES	((size_t)1 << 20)
 
 const char *onnx_node_name(const Onnx__NodeProto *n)
 {
@@ -371,6 +372,10 @@ int onnx_import_memory(const void *data, size_t len, struct net **net, struct ne
 	im.value_room = im.graph->n_initializer + im.graph->n_input + 1;
 	for (i = 0; i < im.graph->n_node; i++)
 		im.value_room += im.graph->node[i]->n_output;
+	if (im.value_room > IMPORT_MAX_VALUES) {
+		rc = net_fail(err, "not a usable ONNX file: %zu values", im.value_room);
+		goto free_model;
+	}
 	im.hash_size = 2 * im.value_room + 1;
 	im.values = calloc(im.value_room, sizeof(*im.values));
 	im.hash = calloc(im.hash_size, sizeof(*im.hash));

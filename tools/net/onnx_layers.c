@@ -170,7 +170,8 @@ static int window(struct onnx_import *im, struct net_layer *l, const struct net_
 		*pads[d] = 0;
 	if (a->s.len == 5 && !memcmp(a->s.data, "VALID", 5))
 		return ONNX_OK;
-	if (a->s.len != 10 || memcmp(a->s.data, "SAME_", 5))
+	if (a->s.len != 10 || (memcmp(a->s.data, "SAME_UPPER", 10) &&
+			       memcmp(a->s.data, "SAME_LOWER", 10)))
 		return onnx_refuse(im, "an unknown auto_pad");
 	for (d = 0; d < 2; d++) {
 		size = d ? t->w : t->h;
@@ -529,7 +530,8 @@ static int dense(struct onnx_import *im, const struct onnx_value *x, const struc
 	    (size_t)w->dims[by_output ? 1 : 0] != inputs)
 		return onnx_refuse(im, "weights of %lld x %lld do not fit an input of %zu values",
 				   (long long)w->dims[0], (long long)w->dims[1], inputs);
-	if (b && (b->is_int || (b->count != 1 && b->count != outputs)))
+	if (b && (b->is_int || (b->count != 1 && (b->count != outputs || !b->rank ||
+						  b->dims[b->rank - 1] != (int64_t)outputs))))
 		return onnx_refuse(im, "the bias does not fit the outputs");
 	if (!w->count || w->count > NET_MAX_WEIGHTS || inputs > NET_MAX_SUM || t.h > 1024 ||
 	    t.w > 1024 || outputs > NET_MAX_DIM)

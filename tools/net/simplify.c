@@ -343,6 +343,10 @@ static int check_size(const struct net *net, struct net_error *err)
 
 		n = net_layer_weights(net, l);
 		products += (uint64_t)n * t->h * t->w;
+		/* The executor gathers them, on each thread. */
+		if (net_layer_sum(net, l) * t->w > NET_MAX_COLUMNS)
+			return net_fail(err, "layer '%.200s' is too large: %u columns that sum %zu "
+					"values each", l->name, t->w, net_layer_sum(net, l));
 		for (k = 0; k < n; k++)
 			if (!isfinite(l->weight[k]))
 				break;
