@@ -135,13 +135,13 @@ static int fqa_submit_check(const struct fqaccel_submit *arg)
 	return 0;
 }
 
-int fqa_submit(struct fqa_call *call)
+static int fqa_submit_do(struct fqa_call *call)
 {
 	struct fqaccel_submit *arg = call->arg;
 	struct fqa_object *obj;
 	struct fqa_queue *queue;
 	LIST_HEAD(runs);
-	int ret, err;
+	int ret;
 
 	ret = fqa_submit_check(arg);
 	if (ret)
@@ -150,15 +150,22 @@ int fqa_submit(struct fqa_call *call)
 	if (!obj)
 		return -ENOENT;
 	queue = container_of(obj, struct fqa_queue, obj);
-	arg->accepted = 0;
-	arg->sequence = 0;
 	ret = fqa_submit_prepare(call, queue, &runs);
 	if (!ret)
 		ret = fqa_submit_all(queue, arg, &runs);
 	fqa_submit_drop(&runs);
 	fqa_object_put(obj);
-	if (arg->accepted)
-		ret = 0;
-	err = fqa_call_respond(call);
-	return err ?: ret;
+	return arg->accepted ? 0 : ret;
+}
+
+int fqa_submit(struct fqa_call *call)
+{
+	struct fqaccel_submit *arg = call->arg;
+	int ret;
+
+	arg->accepted = 0;
+	arg->sequence = 0;
+	ret = fqa_submit_do(call);
+	/* How many runs were accepted is told on an error, too. */
+	return fqa_call_respond(call) ?: ret;
 }

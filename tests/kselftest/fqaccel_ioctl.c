@@ -267,6 +267,12 @@ TEST_F(ioctl, handles)
 	/* Of another kind. */
 	EXPECT_EQ(-ENOENT, test_wait(self->fd, buf.handle, 1, 0, &wait));
 	EXPECT_EQ(-ENOENT, test_submit(self->fd, buf.handle, 0, &run, 1, &submit));
+	/* How many were accepted is told on any error. */
+	submit.accepted = 9;
+	submit.sequence = 9;
+	EXPECT_EQ(-ENOENT, test_ioctl(self->fd, FQACCEL_IOC_SUBMIT, &submit));
+	EXPECT_EQ(0, submit.accepted);
+	EXPECT_EQ(0, submit.sequence);
 
 	/* Never given out. */
 	EXPECT_EQ(-ENOENT, test_destroy(self->fd, 0));
