@@ -472,6 +472,8 @@ void fqa_hwqs_abort(struct fqa_card *card, struct fqa_context *ctx);
 /* reset.c */
 void fqa_reset_request(struct fqa_card *card, const char *why);
 void fqa_reset_check(struct fqa_card *card);
+void fqa_reset_hold(struct fqa_card *card);
+void fqa_reset_release(struct fqa_card *card);
 void fqa_reset_work(struct work_struct *work);
 int fqa_reset_start(struct fqa_card *card);
 

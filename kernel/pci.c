@@ -266,6 +266,22 @@ static void fqa_pci_shutdown(struct pci_dev *pdev)
 	fqa_card_kill(card);
 }
 
+static void fqa_pci_reset_prepare(struct pci_dev *pdev)
+{
+	fqa_reset_hold(pci_get_drvdata(pdev));
+}
+
+static void fqa_pci_reset_done(struct pci_dev *pdev)
+{
+	fqa_reset_release(pci_get_drvdata(pdev));
+}
+
+/* For resets that somebody else asks the PCI core for, in sysfs for one. */
+static const struct pci_error_handlers fqa_pci_err_handlers = {
+	.reset_prepare = fqa_pci_reset_prepare,
+	.reset_done = fqa_pci_reset_done,
+};
+
 static const struct pci_device_id fqa_pci_ids[] = {
 	{ PCI_DEVICE(FQA_PCI_VENDOR, FQA_PCI_DEVICE) },
 	{ }
@@ -278,6 +294,7 @@ static struct pci_driver fqa_pci_driver = {
 	.probe = fqa_pci_probe,
 	.remove = fqa_pci_remove,
 	.shutdown = fqa_pci_shutdown,
+	.err_handler = &fqa_pci_err_handlers,
 };
 
 int fqa_pci_register(void)

@@ -27,6 +27,34 @@ void fqa_reset_request(struct fqa_card *card, const char *why)
 	queue_work(system_unbound_wq, &card->reset_work);
 }
 
+/*
+ * The PCI core is about to reset the function: as if a reset had been asked for, but
+ * without one until fqa_reset_release(). Under the device lock, so not during removal.
+ */
+void fqa_reset_hold(struct fqa_card *card)
+{
+	bool again;
+
+	do {
+		/* One that is under way ends first, and finds the card answering. */
+		flush_work(&card->reset_work);
+		spin_lock(&card->lock);
+		again = card->state == FQA_STATE_RESETTING;
+		if (card->state == FQA_STATE_LIVE)
+			card->state = FQA_STATE_RESETTING;
+		spin_unlock(&card->lock);
+	} while (again);
+}
+
+/* The card has lost everything: the reset that finds out what, unless it is dead. */
+void fqa_reset_release(struct fqa_card *card)
+{
+	if (fqa_card_is_dead(card))
+		return;
+	dev_warn(&card->pdev->dev, "the card was reset from outside; starting it anew\n");
+	queue_work(system_unbound_wq, &card->reset_work);
+}
+
 /* The admin interrupt may mean that the card has stopped (CARD.md section 3.4). */
 void fqa_reset_check(struct fqa_card *card)
 {

@@ -203,21 +203,68 @@ TEST_F_TIMEOUT(fault, hung_run_of_killed_process, 90)
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	close(fd);
+	return ret;
+}
+
+static void card_address(const struct fqaccel_info *info, char *text, size_t size)
+{
+	snprintf(text, size, "%04x:%02x:%02x.%x", info->pci_domain, info->pci_bdf >> 8,
+		 (info->pci_bdf >> 3) & 31, info->pci_bdf & 7);
+}
+
 /* Bind the driver to the card that @info is of, or unbind it. */
 static int write_driver(const char *what, const struct fqaccel_info *info)
 {
 	char path[100], address[32];
-	int fd, n, ret;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/fqaccel/%s", what);
-	n = snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", info->pci_domain,
-		     info->pci_bdf >> 8, (info->pci_bdf >> 3) & 31, info->pci_bdf & 7);
-	fd = open(path, O_WRONLY);
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, address, n) == n ? 0 : -errno;
-	close(fd);
-	return ret;
+	card_address(info, address, sizeof(address));
+	return write_file(path, address);
+}
+
+static int write_device(const char *what, const struct fqaccel_info *info)
+{
+	char path[100], address[32];
+
+	card_address(info, address, sizeof(address));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, what);
+	return write_file(path, "1");
+}
+
+/* Someone else resets the function; what was in flight is lost, all else goes on. */
+TEST_F_TIMEOUT(fault, function_reset, 60)
+{
+	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	int i, lost = 0;
+
+	/* The card gets one that would never end, before any other. */
+	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
+	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	usleep(500000);
+	for (i = 1; i < 40; i++)
+		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	ASSERT_EQ(0, write_device("reset", &self->before));
+	for (i = 1; i <= 40; i++) {
+		ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, i, 30000, &wait));
+		if (wait.status) {
+			EXPECT_EQ(-EIO, wait.status);
+			lost++;
+		}
+	}
+	EXPECT_LT(0, lost);
+	EXPECT_GE(2 * (int)self->before.hw_queues, lost);
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
 static int polled(int fd)
@@ -276,6 +323,7 @@ TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 	/* Its run never ends, so only the unbinding can end the waits. */
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	ASSERT_EQ(0, test_submit(self->rig.fd, full, 0, &run, 1, &arg));
+	usleep(500000);
 	for (i = 0; i < 40; i++)
 		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
 	pids[0] = start_waiter(&self->rig, full, NULL);
