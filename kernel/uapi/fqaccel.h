@@ -263,7 +263,8 @@ struct fqaccel_run {
  * another's output is submitted when that one has finished.
  *
  * All of @runs are checked before the first is accepted. If @accepted is above 0 the
- * call returns 0. Blocks (interruptible) while the queue is full.
+ * call returns 0, unless the card goes away meanwhile (-ENODEV). Blocks (interruptible)
+ * while the queue is full.
  *
  *   -EINVAL   a range of layers, batch or length is wrong, a range is past its buffer's end,
  *             or input and output overlap
@@ -311,7 +312,7 @@ struct fqaccel_submit {
  *
  * @status: -EFAULT a DMA fault, -EINVAL the card refused the run's range or
  * lengths, -ECANCELED it was dropped before it started, -EIO any other
- * card status, -ENODEV the card went away.
+ * card status, -ENODEV the card went away (and WAIT itself fails with that, too).
  *
  * poll(): POLLIN while a queue whose last WAIT with FQACCEL_WAIT_ARM named run s has
  * finished run s and all before it; arming with sequence 0 disarms. POLLERR | POLLHUP
