@@ -68,7 +68,7 @@ enum fqz_kind {
 
 enum fqz_mode { FQZ_SHIFT = 1, FQZ_RECENTRALIZED = 2 };
 enum fqz_color { FQZ_RGB, FQZ_BGR, FQZ_GRAY, FQZ_NOT_A_PICTURE };
-enum fqz_coder { FQZ_HUFFMAN = 1 };
+enum fqz_coder { FQZ_CODER_AUTO = 0, FQZ_HUFFMAN = 1, FQZ_RLE_HUFFMAN, FQZ_TANS };
 enum fqz_pool_rule { FQZ_POOL_IN_BOUNDS, FQZ_POOL_PADDED, FQZ_POOL_DIVISOR };
 
 #define FQZ_MAX_INPUTS		8

@@ -10,12 +10,33 @@
 #include "common/dataset.h"
 #include "net/quantize.h"
 
+#define COMPRESS_KEEPS	256
+
+enum compress_action {
+	COMPRESS_IMAGE,			/* model, output */
+	COMPRESS_EXPORT,		/* image, export_onnx */
+	COMPRESS_COMPARE,		/* model, image, calibrate */
+	COMPRESS_LIST_OPS,		/* model */
+};
+
+struct compress_keep {
+	const char *layer;
+	unsigned int bits;
+};
+
 struct compress_options {
+	enum compress_action action;
 	const char *model, *output, *calibrate, *evaluate, *classes, *description;
-	const char *compare;		/* an image to compare with its float execution */
+	const char *image;		/* an .fqz file that is read */
+	const char *config, *resume, *export_onnx, *report;
+	struct compress_keep keeps[COMPRESS_KEEPS];
+	size_t keep_count;
 	struct quantize_options quantize;
-	bool rounding_given, wsep_given, pictures_given;
-	double sparsity;
+	enum fqz_coder coder;		/* of all layers that --config gives none */
+	bool rounding_given, wsep_given, pictures_given, prune_given;
+	bool compare, list_ops, json;
+	double target_cr;		/* 0: not given */
+	double max_loss;		/* percentage points; below 0: not given */
 	float mean[3], std[3];
 	bool bgr, range255, quiet;
 	long resize;			/* -1: by the input's size */
@@ -93,9 +114,6 @@ int image_make(const struct image_info *info, void **data, size_t *len, char *er
 int card_score(const void *image, size_t len, const struct net *net, float scale,
 	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
 	       size_t errlen);
-
-/** compare_run() - an image on the card against a float execution of the same weights. */
-int compare_run(const struct compress_options *o, char *err, size_t errlen);
 
 /** report_print() - size, agreement, worst layers. */
 void report_print(const struct image_info *info, size_t bytes, const struct score *calibration,

@@ -91,7 +91,7 @@ static int prune(struct compression *c, struct net_error *err)
 	uint32_t i, crc;
 	int rc;
 
-	if (c->o.sparsity == 0)
+	if (c->o.quantize.sparsity == 0)
 		return 0;
 	rc = onnx_import_file(c->o.model, &c->dense, &crc, err);
 	if (!rc && crc != c->info.source_crc)
@@ -104,7 +104,7 @@ static int prune(struct compression *c, struct net_error *err)
 		struct net_layer *l = &c->net->layers[i];
 
 		if (net_layer_has_weights(l))
-			rc = quant_prune(l->weight, net_layer_weights(c->net, l), c->o.sparsity);
+			rc = quant_prune(l->weight, net_layer_weights(c->net, l), c->o.quantize.sparsity);
 	}
 	return rc ? net_nomem(err) : 0;
 }
@@ -302,7 +302,5 @@ int main(int argc, char **argv)
 	rc = options_parse(&c.o, argc, argv);
 	if (rc)
 		return flush(rc - 1);
-	if (c.o.compare)
-		return compare_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : flush(0);
 	return flush(compress(&c));
 }

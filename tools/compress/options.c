@@ -11,7 +11,10 @@
 
 static const char usage[] =
 "Usage: fqaccel-compress MODEL.onnx -o MODEL.fqz --calibrate PICTURES [OPTION]...\n"
-"       fqaccel-compress --compare MODEL.fqz PICTURES\n"
+"       fqaccel-compress --target-cr X | --max-loss Y ... (as above; bits by layer)\n"
+"       fqaccel-compress --export-onnx OUT.onnx MODEL.fqz\n"
+"       fqaccel-compress --compare MODEL.onnx MODEL.fqz PICTURES\n"
+"       fqaccel-compress --list-ops MODEL.onnx\n"
 "\n"
 "Compress a convolutional network to weights that are sums of two powers of two,\n"
 "and write the image that an fqaccel card runs.\n"
@@ -26,8 +29,22 @@ static const char usage[] =
 "                          from X on (2.0 with nearest; with feedback, unless this\n"
 "                          is given, auto takes the mode that errs least)\n"
 "      --rounding HOW      feedback or nearest (feedback if calibrated)\n"
-"      --sparsity X        share of each layer's weights to prune, 0 to 1 (0)\n"
+"      --keep LAYER=BITS   another width for a layer, by name; may be repeated\n"
+"      --config FILE       widths, modes, sparsities and coders by layer, one in a line:\n"
+"                          LAYER [bits=N] [mode=MODE] [sparsity=X] [coder=CODER]\n"
+"      --sparsity X        share of the weights to prune, 0 to 1 (0)\n"
+"      --prune HOW         feedback, magnitude, dns-threshold or none (feedback with\n"
+"                          --rounding feedback, else magnitude)\n"
+"      --prune-scope WHAT  layer or network: what the sparsity is of (layer)\n"
+"      --assign HOW        with --rounding nearest a weight's component: sample or\n"
+"                          nearest (sample)\n"
+"      --calibration HOW   activations' ranges: minmax, percentile or mse (minmax)\n"
 "      --seed N            of the random components (1)\n"
+"      --coder CODER       auto, huffman, rle-huffman or tans (auto: the smallest)\n"
+"      --target-cr X       choose bits and sparsity by layer: this compression rate\n"
+"                          with the least loss\n"
+"      --max-loss Y        likewise: smallest image within Y percentage points of top-1\n"
+"      --resume FILE       keep what the search has measured, and go on from there\n"
 "      --mean R,G,B        of the pictures the network was trained on, in 0..1 (0)\n"
 "      --std R,G,B         likewise the standard deviation (1)\n"
 "      --bgr               the network takes blue first\n"
@@ -36,7 +53,11 @@ static const char usage[] =
 "                          (8/7 of the input from 64 on, else the input's)\n"
 "      --classes FILE      class names, one in a line\n"
 "      --description TEXT  for the image's metadata\n"
-"      --compare FILE      run an image on the soft card and in float on PICTURES\n"
+"      --export-onnx FILE  the compressed network as a standard ONNX file\n"
+"      --report FILE       an HTML page: histograms, mixtures, sizes by layer\n"
+"      --json              report on standard output as JSON\n"
+"      --compare           where an image departs from its network, layer by layer\n"
+"      --list-ops          the network's operators, and whether they are supported\n"
 "  -j, --threads N         threads (all processors); the result is the same\n"
 "  -q, --quiet             no progress, no report\n"
 "  -h, --help              this text\n"
@@ -45,7 +66,9 @@ static const char usage[] =
 enum {
 	OPT_PICTURES = 256, OPT_EVALUATE, OPT_MODE, OPT_WSEP, OPT_ROUNDING, OPT_SPARSITY,
 	OPT_SEED, OPT_MEAN, OPT_STD, OPT_BGR, OPT_RANGE255, OPT_RESIZE, OPT_CLASSES,
-	OPT_DESCRIPTION, OPT_COMPARE,
+	OPT_DESCRIPTION, OPT_COMPARE, OPT_KEEP, OPT_CONFIG, OPT_PRUNE, OPT_PRUNE_SCOPE,
+	OPT_ASSIGN, OPT_CALIBRATION, OPT_CODER, OPT_TARGET_CR, OPT_MAX_LOSS, OPT_RESUME,
+	OPT_EXPORT_ONNX, OPT_REPORT, OPT_JSON, OPT_LIST_OPS,
 };
 
 static const struct option longs[] = {
@@ -66,7 +89,21 @@ static const struct option longs[] = {
 	{ "resize", required_argument, NULL, OPT_RESIZE },
 	{ "classes", required_argument, NULL, OPT_CLASSES },
 	{ "description", required_argument, NULL, OPT_DESCRIPTION },
-	{ "compare", required_argument, NULL, OPT_COMPARE },
+	{ "keep", required_argument, NULL, OPT_KEEP },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "prune", required_argument, NULL, OPT_PRUNE },
+	{ "prune-scope", required_argument, NULL, OPT_PRUNE_SCOPE },
+	{ "assign", required_argument, NULL, OPT_ASSIGN },
+	{ "calibration", required_argument, NULL, OPT_CALIBRATION },
+	{ "coder", required_argument, NULL, OPT_CODER },
+	{ "target-cr", required_argument, NULL, OPT_TARGET_CR },
+	{ "max-loss", required_argument, NULL, OPT_MAX_LOSS },
+	{ "resume", required_argument, NULL, OPT_RESUME },
+	{ "export-onnx", required_argument, NULL, OPT_EXPORT_ONNX },
+	{ "report", required_argument, NULL, OPT_REPORT },
+	{ "json", no_argument, NULL, OPT_JSON },
+	{ "compare", no_argument, NULL, OPT_COMPARE },
+	{ "list-ops", no_argument, NULL, OPT_LIST_OPS },
 	{ "threads", required_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },
 	{ "help", no_argument, NULL, 'h' },
@@ -120,25 +157,80 @@ static bool parse_colors(const char *s, float min, float *v)
 	return true;
 }
 
+/* The index of a word in a list that NULL ends, or -1. */
+static int word_of(const char *const *list, const char *arg)
+{
+	int i;
+
+	for (i = 0; list[i]; i++)
+		if (!strcmp(list[i], arg))
+			return i;
+	return -1;
+}
+
+static const char *const modes[] = { "auto", "shift", "recentralized", NULL };
+static const char *const roundings[] = { "nearest", "feedback", NULL };
+static const char *const prunes[] = { "none", "magnitude", "dns-threshold", "feedback", NULL };
+static const char *const scopes[] = { "layer", "network", NULL };
+static const char *const assigns[] = { "sample", "nearest", NULL };
+static const char *const calibrations[] = { "minmax", "percentile", "mse", NULL };
+static const char *const coders[] = { "auto", "huffman", "rle-huffman", "tans", NULL };
+
 static int parse_words(struct compress_options *o, int opt, const char *arg)
 {
 	struct quant_options *w = &o->quantize.weights;
+	int i;
 
-	if (opt == OPT_MODE) {
-		if (!strcmp(arg, "auto"))
-			w->mode = QUANT_AUTO;
-		else if (!strcmp(arg, "shift"))
-			w->mode = QUANT_SHIFT;
-		else if (!strcmp(arg, "recentralized"))
-			w->mode = QUANT_RECENTRALIZED;
-		else
-			return bad("mode", arg, "auto, shift or recentralized is expected");
-		return 0;
+	switch (opt) {
+	case OPT_MODE:
+		i = word_of(modes, arg);
+		w->mode = (enum quant_mode)i;
+		return i < 0 ? bad("mode", arg, "auto, shift or recentralized is expected") : 0;
+	case OPT_ROUNDING:
+		i = word_of(roundings, arg);
+		o->quantize.feedback = i == 1;
+		o->rounding_given = true;
+		return i < 0 ? bad("rounding", arg, "feedback or nearest is expected") : 0;
+	case OPT_PRUNE:
+		i = word_of(prunes, arg);
+		o->quantize.prune = (enum quantize_prune)i;
+		o->prune_given = true;
+		return i < 0 ? bad("prune", arg,
+				   "feedback, magnitude, dns-threshold or none is expected") : 0;
+	case OPT_PRUNE_SCOPE:
+		i = word_of(scopes, arg);
+		o->quantize.prune_network = i == 1;
+		return i < 0 ? bad("prune-scope", arg, "layer or network is expected") : 0;
+	case OPT_ASSIGN:
+		i = word_of(assigns, arg);
+		w->assign_nearest = i == 1;
+		return i < 0 ? bad("assign", arg, "sample or nearest is expected") : 0;
+	case OPT_CALIBRATION:
+		i = word_of(calibrations, arg);
+		o->quantize.range = (enum calib_rule)i;
+		return i < 0 ? bad("calibration", arg,
+				   "minmax, percentile or mse is expected") : 0;
+	default:
+		i = word_of(coders, arg);
+		o->coder = (enum fqz_coder)i;
+		return i < 0 ? bad("coder", arg,
+				   "auto, huffman, rle-huffman or tans is expected") : 0;
 	}
-	o->rounding_given = true;
-	o->quantize.feedback = !strcmp(arg, "feedback");
-	if (!o->quantize.feedback && strcmp(arg, "nearest"))
-		return bad("rounding", arg, "feedback or nearest is expected");
+}
+
+/* LAYER=BITS; the layer's name may hold '=' itself. */
+static int parse_keep(struct compress_options *o, char *arg)
+{
+	char *equal = strrchr(arg, '=');
+	long v;
+
+	if (!equal || equal == arg || !parse_integer(equal + 1, 3, 8, &v))
+		return bad("keep", arg, "LAYER=BITS with 3 to 8 bits is expected");
+	if (o->keep_count == COMPRESS_KEEPS)
+		return bad("keep", arg, "too many of them; use --config");
+	*equal = '\0';
+	o->keeps[o->keep_count].layer = arg;
+	o->keeps[o->keep_count++].bits = (unsigned int)v;
 	return 0;
 }
 
@@ -179,10 +271,18 @@ static int parse_number(struct compress_options *o, int opt, const char *arg)
 			return bad("wsep", arg, "a number from 0 on is expected");
 		o->wsep_given = true;
 		return 0;
+	case OPT_TARGET_CR:
+		if (!parse_real(arg, 1, 1000, &o->target_cr))
+			return bad("target-cr", arg, "a rate from 1 to 1000 is expected");
+		return 0;
+	case OPT_MAX_LOSS:
+		if (!parse_real(arg, 0, 100, &o->max_loss))
+			return bad("max-loss", arg, "percentage points are expected");
+		return 0;
 	default:
 		if (!parse_real(arg, 0, 1, &real) || real >= 1)
 			return bad("sparsity", arg, "a share from 0 to below 1 is expected");
-		o->sparsity = real;
+		o->quantize.sparsity = real;
 		return 0;
 	}
 }
@@ -214,9 +314,29 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 	case OPT_DESCRIPTION:
 		o->description = arg;
 		return 0;
-	case OPT_COMPARE:
-		o->compare = arg;
+	case OPT_CONFIG:
+		o->config = arg;
 		return 0;
+	case OPT_RESUME:
+		o->resume = arg;
+		return 0;
+	case OPT_EXPORT_ONNX:
+		o->export_onnx = arg;
+		return 0;
+	case OPT_REPORT:
+		o->report = arg;
+		return 0;
+	case OPT_JSON:
+		o->json = true;
+		return 0;
+	case OPT_COMPARE:
+		o->compare = true;
+		return 0;
+	case OPT_LIST_OPS:
+		o->list_ops = true;
+		return 0;
+	case OPT_KEEP:
+		return parse_keep(o, arg);
 	case OPT_BGR:
 		o->bgr = true;
 		return 0;
@@ -233,6 +353,11 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 		return 0;
 	case OPT_MODE:
 	case OPT_ROUNDING:
+	case OPT_PRUNE:
+	case OPT_PRUNE_SCOPE:
+	case OPT_ASSIGN:
+	case OPT_CALIBRATION:
+	case OPT_CODER:
 		return parse_words(o, opt, arg);
 	case '?':
 		fputs("fqaccel-compress: see fqaccel-compress --help\n", stderr);
@@ -245,7 +370,6 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 /* What decides the image's bits, in a fixed order, for the metadata. */
 static void describe(struct compress_options *o)
 {
-	static const char *const modes[] = { "auto", "shift", "recentralized" };
 	const struct quant_options *w = &o->quantize.weights;
 	char wsep[40] = "";
 
@@ -254,10 +378,16 @@ static void describe(struct compress_options *o)
 	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s "
 		 "--sparsity %g --seed %llu --pictures %zu --mean %g,%g,%g --std %g,%g,%g%s%s",
 		 w->bits, modes[w->mode], wsep,
-		 o->quantize.feedback ? "feedback" : "nearest", o->sparsity,
+		 o->quantize.feedback ? "feedback" : "nearest", o->quantize.sparsity,
 		 (unsigned long long)w->seed, o->pictures, o->mean[0], o->mean[1], o->mean[2],
 		 o->std[0], o->std[1], o->std[2], o->bgr ? " --bgr" : "",
 		 o->range255 ? " --range255" : "");
+}
+
+static int usage_error(const char *what)
+{
+	fprintf(stderr, "fqaccel-compress: %s; see fqaccel-compress --help\n", what);
+	return 3;
 }
 
 /* Options that would have no effect. */
@@ -271,19 +401,82 @@ static int check_together(const struct compress_options *o)
 		wrong = "--pictures needs --calibrate PICTURES";
 	else if (o->wsep_given && o->quantize.weights.mode != QUANT_AUTO)
 		wrong = "--wsep decides only with --mode auto";
-	if (!wrong)
-		return 0;
-	fprintf(stderr, "fqaccel-compress: %s; see fqaccel-compress --help\n", wrong);
-	return 3;
+	else if (o->target_cr > 0 && o->max_loss >= 0)
+		wrong = "--target-cr or --max-loss, not both";
+	else if ((o->target_cr > 0 || o->max_loss >= 0) && !o->calibrate)
+		wrong = "the search needs --calibrate PICTURES";
+	else if (o->resume && !(o->target_cr > 0) && o->max_loss < 0)
+		wrong = "--resume goes with --target-cr or --max-loss";
+	else if (o->quantize.prune == QUANTIZE_PRUNE_FEEDBACK && !o->quantize.feedback)
+		wrong = "--prune feedback needs --rounding feedback";
+	else if (o->quantize.weights.assign_nearest && o->quantize.feedback)
+		wrong = "--assign goes with --rounding nearest";
+	return wrong ? usage_error(wrong) : 0;
+}
+
+/* The options that go with what is not a compression. */
+static bool goes_with(enum compress_action action, int opt)
+{
+	switch (opt) {
+	case 'j':
+	case 'q':
+	case OPT_JSON:
+		return true;
+	case OPT_COMPARE:
+		return action == COMPRESS_COMPARE;
+	case OPT_LIST_OPS:
+		return action == COMPRESS_LIST_OPS;
+	case OPT_EXPORT_ONNX:
+		return action == COMPRESS_EXPORT;
+	case OPT_PICTURES:
+	case OPT_MEAN:
+	case OPT_STD:
+	case OPT_BGR:
+	case OPT_RANGE255:
+		return action == COMPRESS_COMPARE;
+	default:
+		return false;
+	}
+}
+
+/* What follows the options. */
+static int parse_files(struct compress_options *o, int count, char **files)
+{
+	if (o->action == COMPRESS_COMPARE) {
+		if (count != 3)
+			return usage_error("--compare takes MODEL.onnx MODEL.fqz PICTURES");
+		o->image = files[1];
+		o->calibrate = files[2];
+	} else if (count != 1) {
+		return usage_error(count ? "one model at a time" : "what is to be compressed?");
+	}
+	o->model = files[0];
+	if (o->action == COMPRESS_EXPORT) {
+		o->image = files[0];
+		o->model = NULL;
+	} else if (o->action == COMPRESS_IMAGE && !o->output) {
+		return usage_error("no output; add -o FILE.fqz");
+	}
+	return 0;
+}
+
+static enum compress_action action_of(const struct compress_options *o)
+{
+	if (o->compare)
+		return COMPRESS_COMPARE;
+	if (o->list_ops)
+		return COMPRESS_LIST_OPS;
+	return o->export_onnx && !o->output ? COMPRESS_EXPORT : COMPRESS_IMAGE;
 }
 
 int options_parse(struct compress_options *o, int argc, char **argv)
 {
 	const struct compress_options presets = {
-		.quantize.weights = { .bits = 5, .separation = 2.0, .seed = 1 },
-		.std = { 1, 1, 1 }, .resize = -1, .pictures = 512,
+		.quantize = { .weights = { .bits = 5, .separation = 2.0, .seed = 1 },
+			      .prune = QUANTIZE_PRUNE_MAGNITUDE, .range = CALIB_MSE },
+		.std = { 1, 1, 1 }, .resize = -1, .pictures = 512, .max_loss = -1,
 	};
-	bool others = false;	/* options that say how to compress */
+	bool given[512] = { false };
 	int opt, rc;
 
 	*o = presets;
@@ -291,32 +484,23 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 		rc = parse_option(o, opt, optarg);
 		if (rc)
 			return rc;
-		others |= opt != OPT_COMPARE && opt != 'j';
+		given[opt] = true;
 	}
 	if (!o->threads)
 		o->threads = net_cpu_count();
 	o->quantize.weights.threads = o->threads;
-	if (optind != argc - 1) {
-		fprintf(stderr, "fqaccel-compress: %s; see fqaccel-compress --help\n",
-			optind == argc ? "what is to be compressed?" : "one model at a time");
-		return 3;
-	}
-	if (o->compare) {
-		if (others) {
-			fputs("fqaccel-compress: --compare takes no option but --threads; see "
-			      "fqaccel-compress --help\n", stderr);
-			return 3;
-		}
-		o->calibrate = argv[optind];
-		return 0;
-	}
-	o->model = argv[optind];
-	if (!o->output) {
-		fputs("fqaccel-compress: no output; add -o FILE.fqz\n", stderr);
-		return 3;
-	}
+	o->action = action_of(o);
+	rc = parse_files(o, argc - optind, argv + optind);
+	for (opt = 0; !rc && o->action != COMPRESS_IMAGE && opt < 512; opt++)
+		if (given[opt] && !goes_with(o->action, opt))
+			rc = usage_error("an option is of no use with --compare, --list-ops or "
+					 "--export-onnx of an image");
+	if (rc || o->action != COMPRESS_IMAGE)
+		return rc;
 	if (!o->rounding_given)
 		o->quantize.feedback = o->calibrate != NULL;
+	if (!o->prune_given && o->quantize.feedback)
+		o->quantize.prune = QUANTIZE_PRUNE_FEEDBACK;
 	rc = check_together(o);
 	if (rc)
 		return rc;

@@ -68,7 +68,7 @@ static const char *remedy(const struct compress_options *o)
 		return "give --calibrate a folder of pictures like those the network is for";
 	if (!o->quantize.feedback)
 		return "use --rounding feedback";
-	if (o->sparsity > 0)
+	if (o->quantize.sparsity > 0)
 		return "lower --sparsity, or fine-tune the pruned network before";
 	if (o->quantize.weights.bits < 8)
 		return "raise --bits, or calibrate on more pictures; check --mean, --std and --bgr";

@@ -10,6 +10,13 @@
 #define CALIB_SPLIT	32
 #define CALIB_BINS	(CALIB_OCTAVES * CALIB_SPLIT)
 
+/* How the largest magnitude that is represented follows from those seen. */
+enum calib_rule {
+	CALIB_MINMAX,		/* the largest */
+	CALIB_PERCENTILE,	/* all but the largest 0.01 % */
+	CALIB_MSE,		/* least squared error of rounding and clipping */
+};
+
 struct calib_range {
 	uint64_t count[2][CALIB_BINS];	/* 0: negative values, 1: positive */
 	float largest[2];		/* magnitudes; INFINITY also where one is not a number */

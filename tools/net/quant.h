@@ -24,6 +24,7 @@ struct quant_options {
 	enum quant_mode mode;
 	double separation;		/* w_sep: recentralized from here on */
 	bool by_error;			/* feedback, QUANT_AUTO: the mode that errs least instead */
+	bool assign_nearest;		/* the nearer component rather than a draw */
 	uint64_t seed;
 	unsigned int threads;
 };

@@ -26,9 +26,30 @@ struct qnet {
 	double agreement;	/* of top1 with the float network's, 0 to 1 */
 };
 
+enum quantize_prune {
+	QUANTIZE_PRUNE_NONE,
+	QUANTIZE_PRUNE_MAGNITUDE,
+	QUANTIZE_PRUNE_DNS,		/* by Dynamic Network Surgery's threshold */
+	QUANTIZE_PRUNE_FEEDBACK,	/* within the error feedback, by what a weight is worth */
+};
+
+/* What may differ by layer. */
+struct quantize_layer_options {
+	unsigned int bits;
+	enum quant_mode mode;
+	double sparsity;
+	enum fqz_coder coder;
+};
+
 struct quantize_options {
 	struct quant_options weights;
 	bool feedback;		/* else nearest, to the letter of the paper */
+	enum quantize_prune prune;
+	bool prune_network;	/* sparsity is of all layers together */
+	double sparsity;
+	enum calib_rule range;	/* of activations */
+	/* By layer of the network, or NULL: bits, mode and sparsity above for all. */
+	const struct quantize_layer_options *layers;
 	/* Called before each layer, may be NULL. */
 	void (*progress)(void *arg, uint32_t layer, uint32_t count);
 	void *progress_arg;
