@@ -90,6 +90,11 @@ for arguments in "--compare $tmp/a.fqz demo" --help; do
 	[ $? -eq 1 ] && grep -q 'standard output' "$tmp/log"
 	result $? "${arguments%% *}: a full disk is told of"
 done
+# A limit on a file's size stands for a disk that is full: neither the image nor part of it remains.
+mkdir "$tmp/disk"
+(trap '' XFSZ; ulimit -f 1; exec "$compress" $small -o "$tmp/disk/full.fqz" -q) >"$tmp/log" 2>&1
+[ $? -eq 1 ] && grep -q 'full.fqz: cannot be written' "$tmp/log" && [ -z "$(ls -A "$tmp/disk")" ]
+result $? 'no half-written image on a full disk'
 refuses 1 'No such file' 'an absent model' "$tmp/absent.onnx" -o "$tmp/no.fqz"
 refuses 1 'not a usable ONNX file' 'a picture as a model' demo/ship.ppm -o "$tmp/no.fqz"
 refuses 1 "'s' (Sigmoid)" 'an unsupported operator' $golden/unsupported.onnx -o "$tmp/no.fqz"
