@@ -7,6 +7,7 @@ COMPRESS_SRCS := \
 	tools/compress/card.c \
 	tools/compress/image.c \
 	tools/compress/main.c \
+	tools/compress/network.c \
 	tools/compress/options.c \
 	tools/compress/pictures.c \
 	tools/compress/report.c

@@ -48,6 +48,15 @@ struct compress_options {
 /** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */
 int options_parse(struct compress_options *o, int argc, char **argv);
 
+/**
+ * network_normalize() - y = (x - mean) / std in front of the network, x in 0..1; times 255 with
+ *                       --range255
+ * @net: simplified, and so it is afterwards; its input has 1 or 3 channels
+ *
+ * Return: 0, or a negative errno with @err.
+ */
+int network_normalize(struct net *net, const struct compress_options *o, struct net_error *err);
+
 /* Pictures as the network takes them, N * C * H * W bytes, and their labels. */
 struct picture_set {
 	size_t count;
