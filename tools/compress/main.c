@@ -18,7 +18,6 @@
 struct compression {
 	struct compress_options o;
 	struct net *net;
-	struct net *dense;	/* before pruning, where something is pruned */
 	struct qnet *q;
 	struct image_info info;
 	struct picture_set calibration, evaluation;
@@ -33,30 +32,6 @@ static int fail(const char *what, const char *why)
 {
 	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
 	return 1;
-}
-
-/* The network that is compressed, and one that keeps all weights to compare with. */
-static int prune(struct compression *c, struct net_error *err)
-{
-	uint32_t i, crc;
-	int rc;
-
-	if (c->o.quantize.sparsity == 0)
-		return 0;
-	rc = onnx_import_file(c->o.model, &c->dense, &crc, err);
-	if (!rc && crc != c->info.source_crc)
-		rc = net_fail(err, "it was changed while it was read");
-	if (!rc)
-		rc = network_normalize(c->dense, &c->o, err);
-	if (rc)
-		return rc;
-	for (i = 0; !rc && i < c->net->layer_count; i++) {
-		struct net_layer *l = &c->net->layers[i];
-
-		if (net_layer_has_weights(l))
-			rc = quant_prune(l->weight, net_layer_weights(c->net, l), c->o.quantize.sparsity);
-	}
-	return rc ? net_nomem(err) : 0;
 }
 
 /* An output of one row and column is a list of classes; without names they go by number. */
@@ -93,7 +68,7 @@ static int load_network(struct compression *c)
 	if (o->bgr && channels == 1)
 		return fail(o->model, "--bgr, but its input has one channel");
 	c->info.color = channels == 1 ? FQZ_GRAY : o->bgr ? FQZ_BGR : FQZ_RGB;
-	if (network_normalize(c->net, o, &err) || prune(c, &err))
+	if (network_normalize(c->net, o, &err))
 		return fail(o->model, err.text);
 	return load_classes(c);
 }
@@ -182,17 +157,16 @@ static int quantize(struct compression *c)
 /* Write the image, run it, and write it again with what was measured. */
 static int finish(struct compression *c)
 {
-	const struct net *reference = c->dense ? c->dense : c->net;
 	struct image_info *info = &c->info;
 	char data[256];
 	int rc;
 
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
 	if (!rc)
-		rc = card_score(c->image, c->len, reference, c->pixel_scale, &c->calibration,
+		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->calibration,
 				c->o.threads, &c->calibration_score, c->err, sizeof(c->err));
 	if (!rc && c->o.evaluate)
-		rc = card_score(c->image, c->len, reference, c->pixel_scale, &c->evaluation,
+		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->evaluation,
 				c->o.threads, &c->evaluation_score, c->err, sizeof(c->err));
 	if (rc)
 		return fail(c->o.model, c->err);
@@ -232,7 +206,6 @@ static int compress(struct compression *c)
 	pictures_free(&c->calibration);
 	pictures_free(&c->evaluation);
 	net_destroy(c->net);
-	net_destroy(c->dense);
 	return rc;
 }
 

@@ -95,5 +95,6 @@ unsigned int net_equalize(struct net *net, const struct calib *c)
 		}
 		changed++;
 	}
+	net->equalized = true;
 	return changed;
 }

@@ -77,6 +77,7 @@ struct net {
 	struct net_layer *layers;
 	uint32_t tensor_count, layer_count, tensor_room, layer_room;
 	uint32_t input, output;
+	bool equalized;		/* by net_equalize() */
 };
 
 /** net_create() - an empty network, NULL when out of memory. */

@@ -31,6 +31,7 @@ struct quantizer {
 	float **x, **y;		/* by worker: scratch tensors */
 	struct net_work *work;	/* by worker */
 	uint32_t layer;		/* being quantized */
+	float *pruned;		/* its weights where some are pruned */
 	float *weight;		/* its integers */
 	float *sums;		/* pictures * channels: mean accumulators */
 	double *signal, *noise;	/* by watched picture */
@@ -232,20 +233,41 @@ static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
 	f->symbols = w->symbols;
 }
 
+/* The layer's weights, 0 where they are pruned; the network keeps them all. */
+static const float *prune_weights(struct quantizer *z, const struct net_layer *l)
+{
+	double sparsity = z->o->layers ? z->o->layers[z->layer].sparsity : z->o->sparsity;
+	size_t n = net_layer_weights(z->net, l);
+
+	if (sparsity == 0)
+		return l->weight;
+	z->pruned = malloc(n * sizeof(*z->pruned));
+	if (!z->pruned)
+		return NULL;
+	memcpy(z->pruned, l->weight, n * sizeof(*z->pruned));
+	return quant_prune(z->pruned, n, sparsity) ? NULL : z->pruned;
+}
+
 static int quantize_weights(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
 {
 	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c;
 	struct gram_source source = { z->set->pictures, layer_input, layer_target, true, z };
-	struct gram gram;
+	struct quant_options o = z->o->weights;
+	const float *w = prune_weights(z, l);
+	struct gram gram = { 0 };
 	int rc;
 
+	if (!w)
+		return -ENOMEM;
+	if (z->o->layers) {
+		o.bits = z->o->layers[z->layer].bits;
+		o.mode = z->o->layers[z->layer].mode;
+	}
 	if (!z->o->feedback)
-		return quant_nearest(l->weight, outputs, sum, z->layer, &z->o->weights,
-				     &ql->weights);
-	rc = gram_compute(z->net, l, z->layer, &source, z->o->weights.seed, z->o->weights.threads,
-			  &gram);
+		return quant_nearest(w, outputs, sum, z->layer, &o, &ql->weights);
+	rc = gram_compute(z->net, l, z->layer, &source, o.seed, o.threads, &gram);
 	if (!rc)
-		rc = quant_feedback(l->weight, outputs, sum, &gram, &z->o->weights, &ql->weights);
+		rc = quant_feedback(w, outputs, sum, &gram, &o, &ql->weights);
 	gram_free(&gram);
 	return rc;
 }
@@ -339,8 +361,9 @@ static int quantize_layer(struct quantizer *z, uint32_t i)
 		noise += z->noise[p];
 	}
 	ql->snr = decibels(signal, noise);
+	free(z->pruned);
 	free(z->weight);
-	z->weight = NULL;
+	z->pruned = z->weight = NULL;
 	tensors_release(z, i);
 	return rc;
 }
@@ -490,7 +513,8 @@ static int calibrate(struct quantizer *z, struct net *net)
 	if (calib_run(net, z->set, threads, &z->calib))
 		return net_nomem(z->err);
 	rc = check_finite(z);
-	if (rc || !z->o->feedback || !net_equalize(net, &z->calib))
+	/* Once for all: what a network is quantized to must not depend on how often it was. */
+	if (rc || !z->o->feedback || net->equalized || !net_equalize(net, &z->calib))
 		return rc;
 	calib_free(net, &z->calib);
 	return calib_run(net, z->set, threads, &z->calib) ? net_nomem(z->err) : 0;

@@ -57,8 +57,8 @@ struct quantize_options {
 
 /**
  * quantize_network() - quantize weights and activations
- * @net: simplified; must outlive the result. With feedback its weights are changed, but not
- *       what it computes (net_equalize())
+ * @net: simplified; must outlive the result. With feedback its weights are changed the first
+ *       time, but not what it computes (net_equalize()). It is not pruned
  * @set: calibration pictures, at least 1
  * @q:   to be freed with qnet_destroy()
  *
