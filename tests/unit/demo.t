@@ -41,8 +41,8 @@ for picture in demo/*.ppm; do
 	result $? "$picture bears the name of a class"
 	cp "$picture" "$tmp/labeled/$((${line%%:*} - 1)).ppm"
 done
-"$build/fqaccel-compress" --compare demo/cifar10.fqz "$tmp/labeled" >"$tmp/log"
+"$build/fqaccel-eval" --json demo/cifar10.fqz "$tmp/labeled" >"$tmp/log"
 result $? 'the sample network runs on the soft card'
-grep -q '"card": {"top1": 100.00,' "$tmp/log"
+grep -q '"top1": 100.0000,' "$tmp/log"
 result $? 'it names all pictures rightly'
 tap_done

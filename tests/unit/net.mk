@@ -25,7 +25,7 @@ $(O)/san/fqaccel-compress: $(COMPRESS_SAN_OBJS) $(NET_SAN_OBJS) $(TOOLS_COMMON_S
 		$(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
 	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm
 
-TESTS += tests/unit/compress.t
+TESTS += tests/unit/compare.t tests/unit/compress.t
 TEST_DEPS += $(O)/san/fqaccel-compress
 
 # `make golden-onnx` writes the golden files anew.

@@ -4,7 +4,11 @@
 include tools/net/build.mk
 
 COMPRESS_SRCS := \
+	tools/common/cli.c \
 	tools/compress/card.c \
+	tools/compress/compare.c \
+	tools/compress/compare_report.c \
+	tools/compress/compare_run.c \
 	tools/compress/image.c \
 	tools/compress/main.c \
 	tools/compress/network.c \

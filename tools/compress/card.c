@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/file.h"
 #include "compress.h"
 #include "fqaccel.h"
 #include "net/exec.h"
-#include "net/fqz_float.h"
 
 struct verdict {
 	uint32_t card, reference;	/* best class */
@@ -21,7 +19,6 @@ struct score_job {
 	struct fqaccel_model_info info;
 	const struct picture_set *set;
 	struct net_state **states;	/* by worker, or NULL */
-	struct netf **floats;		/* by worker, or NULL */
 	float scale;
 	float **outputs;		/* by worker: the card's and the reference's */
 	void **raw;			/* by worker */
@@ -55,12 +52,10 @@ static void raw_to_float(const struct score_job *j, const void *raw, float *v)
 static int score_reference(struct score_job *j, const uint8_t *pixels, unsigned int worker,
 			   float *out)
 {
-	struct net_state *s = j->states ? j->states[worker] : NULL;
+	struct net_state *s = j->states[worker];
 	size_t i;
 	int rc;
 
-	if (j->floats)
-		return netf_run(j->floats[worker], pixels, out);
 	for (i = 0; i < j->info.input_bytes; i++)
 		s->tensors[0][i] = (float)pixels[i] * j->scale;
 	rc = net_state_run(s);
@@ -83,7 +78,7 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	raw_to_float(j, j->raw[worker], card);
 	v->card = calib_top1(card, j->elements);
 	v->card_rank = rank_of(card, j->elements, label);
-	if (!j->states && !j->floats)
+	if (!j->states)
 		return 0;
 	rc = score_reference(j, pixels, worker, reference);
 	v->reference = calib_top1(reference, j->elements);
@@ -91,19 +86,15 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	return rc;
 }
 
-static int job_alloc(struct score_job *j, const struct net *net, const struct fqz_image *img,
-		     unsigned int threads, char *err, size_t errlen)
+static int job_alloc(struct score_job *j, const struct net *net, unsigned int threads)
 {
-	struct net_error e = { "out of memory" };
 	unsigned int w;
 
 	j->verdicts = calloc(j->set->count, sizeof(*j->verdicts));
 	j->outputs = calloc(threads, sizeof(*j->outputs));
 	j->raw = calloc(threads, sizeof(*j->raw));
 	j->states = net ? calloc(threads, sizeof(*j->states)) : NULL;
-	j->floats = img ? calloc(threads, sizeof(*j->floats)) : NULL;
-	snprintf(err, errlen, "out of memory");
-	if (!j->verdicts || !j->outputs || !j->raw || (net && !j->states) || (img && !j->floats))
+	if (!j->verdicts || !j->outputs || !j->raw || (net && !j->states))
 		return -ENOMEM;
 	for (w = 0; w < threads; w++) {
 		j->outputs[w] = malloc(2 * j->elements * sizeof(float));
@@ -112,10 +103,6 @@ static int job_alloc(struct score_job *j, const struct net *net, const struct fq
 			j->states[w] = net_state_create(net);
 		if (!j->outputs[w] || !j->raw[w] || (net && !j->states[w]))
 			return -ENOMEM;
-		if (img && netf_open(img, &j->floats[w], &e)) {
-			snprintf(err, errlen, "%s", e.text);
-			return -EINVAL;
-		}
 	}
 	return 0;
 }
@@ -131,13 +118,10 @@ static void job_free(struct score_job *j, unsigned int threads)
 			free(j->raw[w]);
 		if (j->states)
 			net_state_destroy(j->states[w]);
-		if (j->floats)
-			netf_close(j->floats[w]);
 	}
 	free(j->outputs);
 	free(j->raw);
 	free(j->states);
-	free(j->floats);
 	free(j->verdicts);
 }
 
@@ -161,10 +145,9 @@ static void score_sum(const struct score_job *j, struct score *s)
 	}
 }
 
-/* The reference is @net, a float execution of @img, or none. */
-static int score_run(const void *image, size_t len, const struct net *net,
-		     const struct fqz_image *img, float scale, const struct picture_set *set,
-		     unsigned int threads, struct score *s, char *err, size_t errlen)
+int card_score(const void *image, size_t len, const struct net *net, float scale,
+	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
+	       size_t errlen)
 {
 	struct score_job j = { .set = set, .scale = scale };
 	struct fqaccel_card *card = NULL;
@@ -180,8 +163,10 @@ static int score_run(const void *image, size_t len, const struct net *net,
 		goto close;
 	}
 	j.elements = (size_t)j.info.output.c * j.info.output.h * j.info.output.w;
-	rc = job_alloc(&j, net, img, threads, err, errlen);
-	if (!rc) {
+	rc = job_alloc(&j, net, threads);
+	if (rc) {
+		snprintf(err, errlen, "out of memory");
+	} else {
 		rc = net_parallel(set->count, threads, score_picture, &j);
 		if (rc)
 			snprintf(err, errlen, "a run on the soft card failed: %s", strerror(-rc));
@@ -193,11 +178,4 @@ close:
 	fqaccel_model_close(j.model);
 	fqaccel_card_close(card);
 	return rc;
-}
-
-int card_score(const void *image, size_t len, const struct net *net, float scale,
-	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
-	       size_t errlen)
-{
-	return score_run(image, len, net, NULL, scale, set, threads, s, err, errlen);
 }

@@ -57,6 +57,9 @@ int options_parse(struct compress_options *o, int argc, char **argv);
  */
 int network_normalize(struct net *net, const struct compress_options *o, struct net_error *err);
 
+/** compare() - --compare; returns the exit status. */
+int compare(const struct compress_options *o);
+
 /* Pictures as the network takes them, N * C * H * W bytes, and their labels. */
 struct picture_set {
 	size_t count;

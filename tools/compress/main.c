@@ -225,5 +225,7 @@ int main(int argc, char **argv)
 	rc = options_parse(&c.o, argc, argv);
 	if (rc)
 		return flush(rc - 1);
+	if (c.o.action == COMPRESS_COMPARE)
+		return flush(compare(&c.o));
 	return flush(compress(&c));
 }

@@ -429,10 +429,6 @@ static bool goes_with(enum compress_action action, int opt)
 	case OPT_EXPORT_ONNX:
 		return action == COMPRESS_EXPORT;
 	case OPT_PICTURES:
-	case OPT_MEAN:
-	case OPT_STD:
-	case OPT_BGR:
-	case OPT_RANGE255:
 		return action == COMPRESS_COMPARE;
 	default:
 		return false;

@@ -200,6 +200,11 @@ int netf_open(const struct fqz_image *img, struct netf **out, struct net_error *
 	return rc;
 }
 
+const struct net *netf_network(const struct netf *n)
+{
+	return n->net;
+}
+
 void netf_close(struct netf *n)
 {
 	if (!n)

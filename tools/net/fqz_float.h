@@ -23,6 +23,9 @@ struct netf;
  */
 int netf_open(const struct fqz_image *img, struct netf **out, struct net_error *err);
 
+/** netf_network() - its layers: those of the image, weights and bounds as real values. */
+const struct net *netf_network(const struct netf *n);
+
 /** netf_close() - free; NULL is allowed. */
 void netf_close(struct netf *n);
 
