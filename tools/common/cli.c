@@ -79,9 +79,10 @@ int cli_finish(int status)
 	return status;
 }
 
-/* Length of the UTF-8 sequence that a text begins with; 0: ill-formed (Unicode 15, table 3-7). */
-static size_t utf8_length(const unsigned char *s)
+/* Unicode 15, table 3-7. */
+size_t cli_utf8_length(const char *text)
 {
+	const unsigned char *s = (const unsigned char *)text;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t n, i;
 
@@ -111,7 +112,7 @@ void cli_json_string(FILE *f, const char *text)
 
 	fputc('"', f);
 	for (; *s; s += n) {
-		n = utf8_length(s);
+		n = cli_utf8_length((const char *)s);
 		if (!n) {
 			fputs("\\ufffd", f);
 			n = 1;

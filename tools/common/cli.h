@@ -32,6 +32,9 @@ bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max
 /** cli_finish() - flush stdout; @status, or CLI_FAILED where it could not be written. */
 int cli_finish(int status);
 
+/** cli_utf8_length() - bytes of the character that a text begins with, 0 where it is ill-formed. */
+size_t cli_utf8_length(const char *text);
+
 /** cli_json_string() - print a string with quotes; bytes that are no UTF-8 become U+FFFD. */
 void cli_json_string(FILE *f, const char *text);
 

@@ -14,7 +14,12 @@ COMPRESS_SRCS := \
 	tools/compress/network.c \
 	tools/compress/options.c \
 	tools/compress/pictures.c \
-	tools/compress/report.c
+	tools/compress/report.c \
+	tools/compress/report_collect.c \
+	tools/compress/report_html.c \
+	tools/compress/report_json.c \
+	tools/compress/report_style.c \
+	tools/compress/report_svg.c
 
 COMPRESS_OBJS := $(COMPRESS_SRCS:%.c=$(O)/obj/%.o)
 

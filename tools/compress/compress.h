@@ -127,8 +127,16 @@ int card_score(const void *image, size_t len, const struct net *net, float scale
 	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
 	       size_t errlen);
 
-/** report_print() - size, agreement, worst layers. */
-void report_print(const struct image_info *info, size_t bytes, const struct score *calibration,
-		  const struct score *evaluation);
+/**
+ * report_write() - tell of the finished image: table or JSON on standard output, and the page
+ * @image: the image's bytes
+ * @evaluation: NULL where nothing was evaluated
+ *
+ * Return: 0 or a negative errno, @err is one line. That standard output took it all is for the
+ * caller to check.
+ */
+int report_write(const struct image_info *info, const void *image, size_t len,
+		 const struct score *calibration, const struct score *evaluation, char *err,
+		 size_t errlen);
 
 #endif

@@ -197,9 +197,10 @@ static int compress(struct compression *c)
 		rc = quantize(c);
 	if (!rc)
 		rc = finish(c);
-	if (!rc)
-		report_print(&c->info, c->len, &c->calibration_score,
-			     c->o.evaluate ? &c->evaluation_score : NULL);
+	if (!rc && report_write(&c->info, c->image, c->len, &c->calibration_score,
+				c->o.evaluate ? &c->evaluation_score : NULL, c->err,
+				sizeof(c->err)))
+		rc = fail("", c->err);
 	free(c->image);
 	qnet_destroy(c->q);
 	classes_free(c->info.classes, c->info.class_count);

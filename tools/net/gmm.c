@@ -157,6 +157,7 @@ int gmm_fit(const float *w, size_t n, struct gmm *g)
 	}
 	rc = n > GMM_EXACT ? sample_bins(w, n, &s) : sample_exact(w, n, &s);
 	moments(&s, 0, &mean, &sigma);
+	g->count = s.total;
 	g->variance = sigma * sigma;
 	g->lambda[0] = g->lambda[1] = 0.5;
 	/* A component needs two different weights to have a width. */

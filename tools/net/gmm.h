@@ -8,7 +8,8 @@
 
 struct gmm {
 	double mean[2], sigma[2], lambda[2];	/* 0: the negative component, 1: the positive */
-	double variance;	/* of all non-zero weights */
+	double count;		/* of the non-zero weights */
+	double variance;	/* of them */
 	double separation;	/* W of section 3 */
 	unsigned int steps;
 	bool usable;		/* neither component is empty and the means have two signs */
