@@ -7,15 +7,21 @@ FQZ_SRCS := \
 	firmware-format/fqz_buffer.c \
 	firmware-format/fqz_channel.c \
 	firmware-format/fqz_crc.c \
+	firmware-format/fqz_encode.c \
 	firmware-format/fqz_error.c \
 	firmware-format/fqz_huffman.c \
 	firmware-format/fqz_image.c \
+	firmware-format/fqz_lane.c \
 	firmware-format/fqz_layer.c \
 	firmware-format/fqz_network.c \
 	firmware-format/fqz_read.c \
+	firmware-format/fqz_rle.c \
 	firmware-format/fqz_shape.c \
 	firmware-format/fqz_stream.c \
+	firmware-format/fqz_tans.c \
+	firmware-format/fqz_tans_put.c \
 	firmware-format/fqz_text.c \
+	firmware-format/fqz_token.c \
 	firmware-format/fqz_write.c
 
 FQZ_OBJS := $(FQZ_SRCS:%.c=$(O)/obj/%.o)

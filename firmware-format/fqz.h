@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define FQZ_VERSION_MAJOR	1
-#define FQZ_VERSION_MINOR	0
+#define FQZ_VERSION_MINOR	1
 
 /* FORMAT.md section 10; the numbers are part of the format. */
 enum fqz_reason {
@@ -68,6 +68,7 @@ enum fqz_kind {
 
 enum fqz_mode { FQZ_SHIFT = 1, FQZ_RECENTRALIZED = 2 };
 enum fqz_color { FQZ_RGB, FQZ_BGR, FQZ_GRAY, FQZ_NOT_A_PICTURE };
+/* AUTO is the writer's only: the smallest stream, the first of equal ones. */
 enum fqz_coder { FQZ_CODER_AUTO = 0, FQZ_HUFFMAN = 1, FQZ_RLE_HUFFMAN, FQZ_TANS };
 enum fqz_pool_rule { FQZ_POOL_IN_BOUNDS, FQZ_POOL_PADDED, FQZ_POOL_DIVISOR };
 
@@ -178,12 +179,61 @@ int fqz_layer_decode(const struct fqz_image *img, uint32_t index, uint8_t *symbo
 
 /**
  * fqz_layer_decode_while() - as fqz_layer_decode(), but can be stopped
- * @go_on: called with @arg after each segment (FORMAT.md section 6.2); where it returns
- *         false, decoding ends with -ECANCELED
+ * @go_on: called with @arg at least once for every 2^20 symbols; where it returns false,
+ *         decoding ends with -ECANCELED
  */
 int fqz_layer_decode_while(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
 			   size_t count, bool (*go_on)(void *arg), void *arg,
 			   struct fqz_error *err);
+
+/*
+ * A layer's stream with its decoding tables, for those who decode its segments (FORMAT.md
+ * section 6.2) in several threads. It does not change once opened.
+ */
+struct fqz_stream;
+
+/**
+ * fqz_stream_open() - check the head and tables of a layer's stream
+ * @index: of a CONV or FC layer
+ * @out:   to be closed with fqz_stream_close(), before the image
+ */
+int fqz_stream_open(const struct fqz_image *img, uint32_t index, struct fqz_stream **out,
+		    struct fqz_error *err);
+
+/** fqz_stream_close() - free it; NULL is allowed. */
+void fqz_stream_close(struct fqz_stream *s);
+
+/** fqz_stream_segments() - how many segments there are, at least 1. */
+uint32_t fqz_stream_segments(const struct fqz_stream *s);
+
+/** fqz_stream_start() - a segment's first symbol; the number of symbols for @segment = segments. */
+size_t fqz_stream_start(const struct fqz_stream *s, uint32_t segment);
+
+/**
+ * fqz_stream_decode() - decode some segments of a layer
+ * @first, @count: which; -EINVAL where there are no such
+ * @symbols:       of the whole layer, outputs * inputs_per_output bytes; those of the segments
+ *                 are written
+ * @go_on, @arg:   as in fqz_layer_decode_while(), or NULL
+ *
+ * Threads may decode different segments at the same time. Four segments in one call are
+ * faster than one in each of four.
+ */
+int fqz_stream_decode(const struct fqz_stream *s, uint32_t first, uint32_t count,
+		      uint8_t *symbols, bool (*go_on)(void *arg), void *arg,
+		      struct fqz_error *err);
+
+/**
+ * fqz_stream_size() - bytes of the stream that fqz_image_write() would make of symbols
+ * @l:       kind, kernel and alphabet are read, nothing else
+ * @count:   of @symbols, at least 1
+ * @coder:   AUTO for the smallest
+ * @bytes:   Stream_Size
+ * @chosen:  the coder that it is; may be NULL
+ */
+int fqz_stream_size(const struct fqz_layer *l, const uint8_t *symbols, size_t count,
+		    enum fqz_coder coder, uint64_t *bytes, enum fqz_coder *chosen,
+		    struct fqz_error *err);
 
 /**
  * fqz_layer_check_bound() - refuse a layer whose sums could overflow (section 7)
@@ -227,7 +277,8 @@ const char *fqz_image_meta(const struct fqz_image *img, const char *key);
 
 /**
  * fqz_image_write() - write an image
- * @img:  the network; layers' symbols are encoded (segments of 2^16 symbols).
+ * @img:  the network; layers' symbols are encoded with the layer's coder (segments of at
+ *        most 2^16 symbols).
  *        Derived fields (bound, outputs, ...), and members that a layer's kind
  *        has no use for, are not read.
  * @data: malloc()ed image, the caller frees it
@@ -241,6 +292,9 @@ int fqz_image_write(const struct fqz_image *img, void **data, size_t *len,
 
 /** fqz_kind_name() - e.g. "conv". */
 const char *fqz_kind_name(enum fqz_kind kind);
+
+/** fqz_coder_name() - "auto", "huffman", "rle-huffman" or "tans". */
+const char *fqz_coder_name(enum fqz_coder coder);
 
 /** fqz_reason_name() - e.g. "TRUNCATED". */
 const char *fqz_reason_name(enum fqz_reason reason);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The CHANNELS section and the layout of WEIGHTS: FORMAT.md sections 5 and 6.2. */
-#include "fqz_private.h"
+#include "fqz_coder.h"
 
 #include <stdlib.h>
 
@@ -96,14 +96,19 @@ int fqz_read_weights(struct fqz_reader *r)
 	for (i = 0; i < r->img.layer_count; i++) {
 		const struct fqz_layer *l = &r->img.layers[i];
 
+		uint64_t weights = (uint64_t)l->outputs * l->inputs_per_output;
+
 		/*
-		 * A symbol takes at least a bit. Seen before a caller allocates a
-		 * byte for each, so that memory is bounded by the image's size.
+		 * Seen before a caller allocates a byte for each, so that memory is
+		 * bounded by the image's size. With coder 1 a symbol takes at least a bit.
 		 */
-		if (fqz_layer_has_weights(l) &&
-		    (uint64_t)l->outputs * l->inputs_per_output > 8 * (uint64_t)l->stream_size)
+		if (fqz_layer_has_weights(l) && l->coder == FQZ_HUFFMAN &&
+		    weights > 8 * (uint64_t)l->stream_size)
 			return fqz_refuse(r->err, FQZ_STREAM, i, l->stream_offset + l->stream_size,
 					  "a stream has fewer bits than symbols");
+		if (fqz_layer_has_weights(l) && weights > FQZ_WEIGHTS_PER_BYTE * (uint64_t)l->stream_size)
+			return fqz_layer_refuse(r, i, FQZ_L_STREAM_SIZE, FQZ_LIMIT,
+						"a layer has more than 512 weights for each byte of its stream");
 	}
 	return 0;
 }

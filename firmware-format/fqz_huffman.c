@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Canonical Huffman codes of at most 15 bits: FORMAT.md section 6.3. */
-#include "fqz_private.h"
+#include "fqz_coder.h"
 
 /*
  * Code lengths by package-merge (Larmore and Hirschberg): optimal among the
@@ -140,23 +140,44 @@ static bool is_complete(const uint8_t *count)
 	return used == 1u << FQZ_MAX_CODE || (symbols == 1 && count[1] == 1);
 }
 
-/* The symbol that the next 15 bits begin with; its length, 0 where there is none. */
-static uint32_t next_symbol(const struct fqz_decoder *d, uint32_t bits, uint8_t *symbol)
+uint32_t fqz_code_next(const struct fqz_code *c, uint32_t bits, uint8_t *symbol)
 {
 	uint32_t length, code;
 
 	for (length = 1; length <= FQZ_MAX_CODE; length++) {
-		code = (bits >> (FQZ_MAX_CODE - length)) - d->first[length];
+		code = (bits >> (FQZ_MAX_CODE - length)) - c->first[length];
 		/* Below first[length] the difference wraps to a large number. */
-		if (code < d->count[length]) {
-			*symbol = d->sorted[d->index[length] + code];
+		if (code < c->count[length]) {
+			*symbol = c->sorted[c->index[length] + code];
 			return length;
 		}
 	}
 	return 0;
 }
 
-static void fill_lookup(struct fqz_decoder *d)
+bool fqz_code_init(struct fqz_code *c, const uint8_t *lengths, uint32_t alphabet)
+{
+	uint32_t length, symbol, code = 0, n = 0;
+
+	memset(c, 0, sizeof(*c));
+	for (symbol = 0; symbol < alphabet; symbol++)
+		if (lengths[symbol])
+			c->count[lengths[symbol]]++;
+	if (!is_complete(c->count))
+		return false;
+	for (length = 1; length <= FQZ_MAX_CODE; length++) {
+		code <<= 1;
+		c->first[length] = (uint16_t)code;
+		c->index[length] = (uint8_t)n;
+		for (symbol = 0; symbol < alphabet; symbol++)
+			if (lengths[symbol] == length)
+				c->sorted[n++] = (uint8_t)symbol;
+		code += c->count[length];
+	}
+	return true;
+}
+
+static void fill_lookup(struct fqz_huffman *d)
 {
 	uint32_t i;
 
@@ -168,8 +189,8 @@ static void fill_lookup(struct fqz_decoder *d)
 		while (entry->count < FQZ_LOOKUP_SYMBOLS) {
 			uint32_t left = i << entry->bits & ((1u << FQZ_LOOKUP_BITS) - 1);
 
-			length = next_symbol(d, left << (FQZ_MAX_CODE - FQZ_LOOKUP_BITS),
-					     &entry->symbols[entry->count]);
+			length = fqz_code_next(&d->code, left << (FQZ_MAX_CODE - FQZ_LOOKUP_BITS),
+					       &entry->symbols[entry->count]);
 			if (!length || entry->bits + length > FQZ_LOOKUP_BITS)
 				break;
 			entry->bits = (uint8_t)(entry->bits + length);
@@ -178,37 +199,12 @@ static void fill_lookup(struct fqz_decoder *d)
 	}
 }
 
-bool fqz_decoder_init(struct fqz_decoder *d, const uint8_t *lengths, uint32_t alphabet)
+bool fqz_huffman_init(struct fqz_huffman *d, const uint8_t *lengths, uint32_t alphabet)
 {
-	uint32_t length, symbol, code = 0, n = 0;
-
-	memset(d, 0, offsetof(struct fqz_decoder, lookup));
-	for (symbol = 0; symbol < alphabet; symbol++)
-		if (lengths[symbol])
-			d->count[lengths[symbol]]++;
-	if (!is_complete(d->count))
+	if (!fqz_code_init(&d->code, lengths, alphabet))
 		return false;
-	for (length = 1; length <= FQZ_MAX_CODE; length++) {
-		code <<= 1;
-		d->first[length] = (uint16_t)code;
-		d->index[length] = (uint8_t)n;
-		for (symbol = 0; symbol < alphabet; symbol++)
-			if (lengths[symbol] == length)
-				d->sorted[n++] = (uint8_t)symbol;
-		code += d->count[length];
-	}
 	fill_lookup(d);
 	return true;
-}
-
-static uint64_t load_be64(const uint8_t *p)
-{
-	uint64_t v = 0;
-	unsigned int i;
-
-	for (i = 0; i < 8; i++)
-		v = v << 8 | p[i];
-	return v;
 }
 
 /* 15 bits from bit pos on, zeros after the end. */
@@ -222,19 +218,37 @@ static uint32_t peek(const uint8_t *in, size_t size, uint64_t pos)
 	return v >> (24 - FQZ_MAX_CODE - (pos & 7)) & ((1u << FQZ_MAX_CODE) - 1);
 }
 
+bool fqz_lane_code(struct fqz_lane *lane, const struct fqz_code *c, uint8_t *symbol)
+{
+	uint64_t end = 8 * (uint64_t)lane->size;
+	uint32_t length = fqz_code_next(c, peek(lane->in, lane->size, lane->pos), symbol);
+
+	if (!length && lane->pos < end) {
+		fqz_lane_stop(lane, FQZ_SEGMENT_NO_CODE, (size_t)(lane->pos >> 3));
+		return false;
+	}
+	if (!length || lane->pos + length > end) {
+		fqz_lane_stop(lane, FQZ_SEGMENT_EARLY, lane->size);
+		return false;
+	}
+	lane->pos += length;
+	return true;
+}
+
 /*
- * As long as eight bytes can be loaded and three lookups cannot write past the
- * end of out[]. Three codes of 15 bits fit the 57 bits that a load gives.
+ * As long as eight bytes can be loaded and three lookups cannot write past
+ * lane->stop. Three codes of 15 bits fit the 57 bits that a load gives.
  */
-static size_t run_fast(const struct fqz_decoder *d, const uint8_t *in, size_t size,
-		       uint8_t *out, size_t count, uint64_t *pos)
+static void run_fast(const struct fqz_huffman *d, struct fqz_lane *lane)
 {
 	const struct fqz_lookup *entry;
-	size_t n = 0;
+	uint8_t *out = lane->out;
+	uint64_t pos = lane->pos;
+	size_t n = lane->n;
 	unsigned int i;
 
-	while (n + 3 * FQZ_LOOKUP_SYMBOLS <= count && (*pos >> 3) + 8 <= size) {
-		uint64_t bits = load_be64(in + (*pos >> 3)) << (*pos & 7);
+	while (n + 3 * FQZ_LOOKUP_SYMBOLS <= lane->stop && (pos >> 3) + 8 <= lane->size) {
+		uint64_t bits = fqz_load_be64(lane->in + (pos >> 3)) << (pos & 7);
 
 		for (i = 0; i < 3; i++) {
 			uint32_t length;
@@ -245,48 +259,56 @@ static size_t run_fast(const struct fqz_decoder *d, const uint8_t *in, size_t si
 				n += entry->count;
 				length = entry->bits;
 			} else {
-				length = next_symbol(d, (uint32_t)(bits >> (64 - FQZ_MAX_CODE)),
-						     out + n);
+				length = fqz_code_next(&d->code,
+						       (uint32_t)(bits >> (64 - FQZ_MAX_CODE)),
+						       out + n);
 				if (!length)
-					return n;
+					goto out;
 				n++;
 			}
 			bits <<= length;
-			*pos += length;
+			pos += length;
 		}
 	}
-	return n;
+out:
+	lane->n = n;
+	lane->pos = pos;
 }
 
-/*
- * Decodes a segment of count symbols. On a refusal *where is the byte at fault:
- * the segment's size where it ends early.
- */
-enum fqz_segment_result fqz_decoder_run(const struct fqz_decoder *d, const uint8_t *in,
-					size_t size, uint8_t *out, size_t count,
-					size_t *where)
+void fqz_huffman_run(const struct fqz_huffman *d, struct fqz_lane *lane)
 {
-	uint64_t pos = 0, end = 8 * (uint64_t)size;
-	uint32_t length, rest;
-	size_t n;
+	run_fast(d, lane);
+	for (; lane->n < lane->stop; lane->n++)
+		if (!fqz_lane_code(lane, &d->code, lane->out + lane->n))
+			return;
+	if (lane->n == lane->count)
+		fqz_lane_check_end(lane, true);
+}
 
-	n = run_fast(d, in, size, out, count, &pos);
-	for (; n < count; n++) {
-		length = next_symbol(d, peek(in, size, pos), out + n);
-		*where = (size_t)(pos >> 3);
-		if (!length && pos < end)
-			return FQZ_SEGMENT_NO_CODE;
-		*where = size;
-		if (!length || pos + length > end)
-			return FQZ_SEGMENT_EARLY;
-		pos += length;
-	}
-	*where = (size_t)((pos + 7) >> 3);
-	if (*where < size)
-		return FQZ_SEGMENT_BYTES;
-	rest = (uint32_t)(end - pos);
-	*where = size - 1;
-	if (rest && in[size - 1] & ((1u << rest) - 1))
-		return FQZ_SEGMENT_BITS;
-	return FQZ_SEGMENT_OK;
+static void put_segment(void *coder, struct fqz_buffer *b, const struct fqz_source *s,
+			size_t first, size_t count)
+{
+	const struct fqz_encoder *e = coder;
+	const uint8_t *symbols = s->symbols + first;
+	uint8_t *to = fqz_buffer_add(b, (size_t)fqz_encoder_size(e, symbols, count));
+
+	if (to)
+		fqz_encoder_run(e, symbols, count, to);
+}
+
+void fqz_huffman_put(struct fqz_buffer *b, const struct fqz_source *s)
+{
+	uint8_t table[(FQZ_MAX_ALPHABET + 1) / 2] = { 0 };
+	uint64_t counts[256] = { 0 };
+	struct fqz_encoder e;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		counts[s->symbols[i]]++;
+	fqz_encoder_init(&e, counts, s->alphabet);
+	for (i = 0; i < s->alphabet; i++)
+		table[i / 2] |= (uint8_t)(e.lengths[i] << (i % 2 ? 4 : 0));
+	fqz_put_head(b, s, FQZ_SEGMENT_LOG2);
+	fqz_buffer_put(b, table, (s->alphabet + 1) / 2);
+	fqz_put_segments(b, s, FQZ_SEGMENT_LOG2, put_segment, &e);
 }

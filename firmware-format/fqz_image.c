@@ -20,6 +20,20 @@ const char *fqz_kind_name(enum fqz_kind kind)
 	return names[kind];
 }
 
+const char *fqz_coder_name(enum fqz_coder coder)
+{
+	static const char *const names[] = {
+		[FQZ_CODER_AUTO] = "auto",
+		[FQZ_HUFFMAN] = "huffman",
+		[FQZ_RLE_HUFFMAN] = "rle-huffman",
+		[FQZ_TANS] = "tans",
+	};
+
+	if ((size_t)coder >= FQZ_ARRAY_SIZE(names))
+		return "unknown";
+	return names[coder];
+}
+
 bool fqz_layer_has_weights(const struct fqz_layer *l)
 {
 	return l->kind == FQZ_CONV || l->kind == FQZ_FC;

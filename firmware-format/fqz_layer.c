@@ -191,6 +191,12 @@ static int read_inputs(struct fqz_reader *r, uint32_t index, const uint8_t *reco
 	return 0;
 }
 
+static bool is_new_coder(const struct fqz_reader *r, const struct fqz_layer *l)
+{
+	return r->features & FQZ_FEATURE_CODERS &&
+	       (l->coder == FQZ_RLE_HUFFMAN || l->coder == FQZ_TANS);
+}
+
 /* What the ranges of single fields leave open. */
 static int check_fields(struct fqz_reader *r, uint32_t index)
 {
@@ -208,8 +214,9 @@ static int check_fields(struct fqz_reader *r, uint32_t index)
 	if (l->mode == FQZ_SHIFT && (l->mean_neg || l->mean_pos))
 		return fqz_layer_refuse(r, index, l->mean_neg ? FQZ_L_MEAN_NEG : FQZ_L_MEAN_POS,
 					FQZ_RESERVED, "a mean is not zero in shift mode");
-	if (l->coder != FQZ_HUFFMAN)
-		return fqz_layer_refuse(r, index, FQZ_L_CODER, FQZ_FEATURE, "unknown Coder");
+	if (l->coder != FQZ_HUFFMAN && !is_new_coder(r, l))
+		return fqz_layer_refuse(r, index, FQZ_L_CODER, FQZ_FEATURE,
+					"unknown Coder, or without its bit in Incompat_Features");
 	at = fqz_alphabet_check(l, &what);
 	if (at)
 		return fqz_layer_refuse(r, index, at, FQZ_ALPHABET, what);
@@ -219,6 +226,7 @@ static int check_fields(struct fqz_reader *r, uint32_t index)
 int fqz_read_layers(struct fqz_reader *r)
 {
 	const uint8_t *records = r->data + r->sections[FQZ_S_LAYERS].offset;
+	uint64_t unused = r->features;
 	uint32_t i;
 	int ret;
 
@@ -237,7 +245,12 @@ int fqz_read_layers(struct fqz_reader *r)
 			ret = fqz_check_shapes(r, i);
 		if (ret)
 			return ret;
+		if (is_new_coder(r, &r->img.layers[i]))
+			unused = 0;
 	}
+	if (unused)
+		return fqz_reader_refuse(r, FQZ_FEATURE, FQZ_H_INCOMPAT,
+					 "a bit in Incompat_Features that no layer's Coder needs");
 	return 0;
 }
 
@@ -250,6 +263,7 @@ static bool is_written(const struct fqz_layer *l, const struct field *f)
 	case offsetof(struct fqz_layer, mean_neg):
 	case offsetof(struct fqz_layer, mean_pos):
 		return l->mode != FQZ_SHIFT;
+	case offsetof(struct fqz_layer, coder):
 	case offsetof(struct fqz_layer, stream_size):
 		/* Known when the stream is encoded. */
 		return false;

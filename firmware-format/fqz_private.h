@@ -53,6 +53,7 @@ enum fqz_section_type {
 };
 
 #define FQZ_SKIPPABLE		1u
+#define FQZ_FEATURE_CODERS	1u	/* in Incompat_Features: a layer's Coder is 2 or 3 */
 
 /* FORMAT.md sections 2 to 5. */
 #define FQZ_NETWORK_SIZE	64u
@@ -130,6 +131,7 @@ struct fqz_reader {
 	struct fqz_image img;
 	const uint8_t *data;
 	size_t len;
+	uint64_t features;	/* Incompat_Features */
 	uint32_t section_count;
 	struct fqz_section sections[FQZ_S_COUNT];
 	void *channels;		/* one block for all layers' channel parameters */
@@ -233,51 +235,12 @@ struct fqz_buffer {
 uint8_t *fqz_buffer_add(struct fqz_buffer *b, size_t len);
 void fqz_buffer_put(struct fqz_buffer *b, const void *data, size_t len);
 
-/* fqz_huffman.c: canonical codes of section 6.3. */
-#define FQZ_MAX_CODE		15
-#define FQZ_LOOKUP_BITS		11
-#define FQZ_LOOKUP_SYMBOLS	6
-
-struct fqz_lookup {
-	uint8_t count;		/* whole symbols in the next bits; 0: a longer code */
-	uint8_t bits;		/* that they take */
-	uint8_t symbols[FQZ_LOOKUP_SYMBOLS];
-};
-
-struct fqz_decoder {
-	uint16_t first[FQZ_MAX_CODE + 1];	/* code of each length */
-	uint8_t count[FQZ_MAX_CODE + 1];
-	uint8_t index[FQZ_MAX_CODE + 1];	/* of that code in sorted[] */
-	uint8_t sorted[FQZ_MAX_ALPHABET];
-	struct fqz_lookup lookup[1 << FQZ_LOOKUP_BITS];
-};
-
-enum fqz_segment_result {
-	FQZ_SEGMENT_OK,
-	FQZ_SEGMENT_EARLY,
-	FQZ_SEGMENT_NO_CODE,
-	FQZ_SEGMENT_BYTES,
-	FQZ_SEGMENT_BITS,
-};
-
-bool fqz_decoder_init(struct fqz_decoder *d, const uint8_t *lengths, uint32_t alphabet);
-enum fqz_segment_result fqz_decoder_run(const struct fqz_decoder *d, const uint8_t *in,
-					size_t size, uint8_t *out, size_t count,
-					size_t *where);
-
-struct fqz_encoder {
-	uint8_t lengths[FQZ_MAX_ALPHABET];
-	uint16_t codes[FQZ_MAX_ALPHABET];
-};
-
-void fqz_encoder_init(struct fqz_encoder *e, const uint64_t *counts, uint32_t alphabet);
-uint64_t fqz_encoder_size(const struct fqz_encoder *e, const uint8_t *symbols, size_t count);
-void fqz_encoder_run(const struct fqz_encoder *e, const uint8_t *symbols, size_t count,
-		     uint8_t *out);
-
-/* fqz_stream.c */
+/*
+ * fqz_encode.c: appends the stream of a layer whose symbols are set, in the layer's coder or
+ * the smallest; which one it was. b is empty.
+ */
 #define FQZ_SEGMENT_LOG2	16
-int fqz_stream_put(struct fqz_buffer *b, uint32_t alphabet, const uint8_t *symbols,
-		   size_t count, const char **what);
+int fqz_stream_put(struct fqz_buffer *b, const struct fqz_layer *l, size_t count,
+		   enum fqz_coder *coder, const char **what);
 
 #endif

@@ -27,7 +27,7 @@ static int truncated(const struct fqz_reader *r, const char *what)
 	return fqz_reader_refuse(r, FQZ_TRUNCATED, r->len, what);
 }
 
-static int check_version(const struct fqz_reader *r)
+static int check_version(struct fqz_reader *r)
 {
 	const uint8_t *p = r->data;
 	size_t where;
@@ -44,9 +44,13 @@ static int check_version(const struct fqz_reader *r)
 	if (fqz_le32(p + FQZ_H_HEADER_SIZE) != FQZ_HEADER_SIZE)
 		return fqz_reader_refuse(r, FQZ_LAYOUT, FQZ_H_HEADER_SIZE,
 					 "Header_Size is not 64");
-	if (fqz_le64(p + FQZ_H_INCOMPAT))
+	r->features = fqz_le64(p + FQZ_H_INCOMPAT);
+	if (r->features & ~(uint64_t)FQZ_FEATURE_CODERS)
 		return fqz_reader_refuse(r, FQZ_FEATURE, FQZ_H_INCOMPAT,
 					 "an unknown bit in Incompat_Features");
+	if (r->features && !fqz_le16(p + FQZ_H_VERSION_MINOR))
+		return fqz_reader_refuse(r, FQZ_VERSION, FQZ_H_VERSION_MINOR,
+					 "Version_Minor is 0 with a bit in Incompat_Features");
 	if (!fqz_is_zero(p + FQZ_H_RESERVED, FQZ_H_HEADER_CRC - FQZ_H_RESERVED, &where))
 		return fqz_reader_refuse(r, FQZ_RESERVED, FQZ_H_RESERVED + where,
 					 "a reserved byte of the header is not zero");

@@ -1,117 +1,343 @@
 // SPDX-License-Identifier: MIT
-/* Weight streams and the bounds of what they sum: FORMAT.md sections 6.2 and 7. */
-#include "fqz_private.h"
+/* Weight streams, read, and the bounds of what they sum: FORMAT.md sections 6.2 and 7. */
+#include "fqz_coder.h"
 
 #include <stdlib.h>
 
-#define STREAM_HEAD		2u	/* Segment_Log2, Alphabet */
-#define MIN_SEGMENT_LOG2	10
-#define MAX_SEGMENT_LOG2	24
 #define MAX_SUM			((INT64_C(1) << 47) - 1)
+#define GO_ON_SYMBOLS		((size_t)1 << 18)	/* of each lane between two go_on() */
 
-/* A stream while it is decoded. */
-struct stream {
+struct fqz_stream {
 	const struct fqz_layer *layer;
 	uint32_t index;
-	struct fqz_error *err;
 	size_t count;			/* symbols */
 	size_t segment_symbols;		/* of each segment but the last */
 	size_t segments;
 	const uint8_t *sizes;		/* Segment_Size */
 	size_t data;			/* of the first segment, in the stream */
-	bool (*go_on)(void *arg);	/* or NULL */
-	void *arg;
+	union {
+		struct fqz_huffman huffman;
+		struct fqz_rle rle;
+		struct fqz_tans tans;
+	};
 };
 
-static int refuse(const struct stream *s, enum fqz_reason reason, uint64_t at, const char *what)
+static int refuse(const struct fqz_stream *s, struct fqz_error *err, enum fqz_reason reason,
+		  uint64_t at, const char *what)
 {
-	return fqz_refuse(s->err, reason, s->index, s->layer->stream_offset + at, what);
+	return fqz_refuse(err, reason, s->index, s->layer->stream_offset + at, what);
 }
 
-static int read_lengths(const struct stream *s, uint32_t alphabet, uint8_t *lengths)
+/* Code lengths, of which there are count, at a place in the stream. */
+static int read_lengths(const struct fqz_stream *s, size_t at, uint32_t count, uint8_t *lengths,
+			struct fqz_error *err)
 {
-	const uint8_t *table = s->layer->stream + STREAM_HEAD;
+	const struct fqz_layer *l = s->layer;
 	uint32_t i;
 
-	for (i = 0; i < alphabet; i++)
-		lengths[i] = i % 2 ? table[i / 2] >> 4 : table[i / 2] & 15;
-	if (alphabet % 2 && table[alphabet / 2] >> 4)
-		return refuse(s, FQZ_RESERVED, STREAM_HEAD + alphabet / 2,
+	if (l->stream_size < at + (count + 1) / 2)
+		return refuse(s, err, FQZ_STREAM, l->stream_size,
+			      "a stream ends in its Huffman table");
+	for (i = 0; i < count; i++)
+		lengths[i] = i % 2 ? l->stream[at + i / 2] >> 4 : l->stream[at + i / 2] & 15;
+	if (count % 2 && l->stream[at + count / 2] >> 4)
+		return refuse(s, err, FQZ_RESERVED, at + count / 2,
 			      "the last half byte of a Huffman table is not zero");
 	return 0;
 }
 
-static int read_head(struct stream *s, uint8_t *lengths)
+/* The coders' heads and tables; *at is where they begin, then where they end. */
+static int read_huffman(struct fqz_stream *s, size_t *at, struct fqz_error *err)
 {
-	const struct fqz_layer *l = s->layer;
-	uint32_t alphabet = fqz_layer_alphabet(l), log2;
-	size_t table = (alphabet + 1) / 2;
+	uint32_t alphabet = fqz_layer_alphabet(s->layer);
+	uint8_t lengths[FQZ_MAX_ALPHABET];
 	int ret;
 
-	if (l->stream_size < STREAM_HEAD + table)
-		return refuse(s, FQZ_STREAM, l->stream_size, "a stream ends in its Huffman table");
-	log2 = l->stream[0];
-	if (log2 && (log2 < MIN_SEGMENT_LOG2 || log2 > MAX_SEGMENT_LOG2))
-		return refuse(s, FQZ_STREAM, 0, "Segment_Log2 is neither 0 nor 10 to 24");
-	if (l->stream[1] != alphabet)
-		return refuse(s, FQZ_ALPHABET, 1, "Alphabet is not that of the layer");
-	ret = read_lengths(s, alphabet, lengths);
+	ret = read_lengths(s, *at, alphabet, lengths, err);
 	if (ret)
 		return ret;
+	if (!fqz_huffman_init(&s->huffman, lengths, alphabet))
+		return refuse(s, err, FQZ_CODE, *at, "a Huffman code is not complete");
+	*at += (alphabet + 1) / 2;
+	return 0;
+}
 
+static int read_rle(struct fqz_stream *s, size_t *at, struct fqz_error *err)
+{
+	uint8_t lengths[FQZ_MAX_RUN + FQZ_MAX_ALPHABET];
+	uint32_t alphabet = fqz_layer_alphabet(s->layer), limit;
+	int ret;
+
+	if (s->layer->stream_size == *at)
+		return refuse(s, err, FQZ_STREAM, *at, "a stream ends in its head");
+	limit = s->layer->stream[(*at)++];
+	if (!limit || limit > FQZ_MAX_RUN)
+		return refuse(s, err, FQZ_CODE, *at - 1, "Run_Limit is not 1 to 63");
+	ret = read_lengths(s, *at, limit + alphabet, lengths, err);
+	if (ret)
+		return ret;
+	if (!fqz_rle_init(&s->rle, lengths, limit, alphabet))
+		return refuse(s, err, FQZ_CODE, *at, "a Huffman code is not complete");
+	*at += (limit + alphabet + 1) / 2;
+	return 0;
+}
+
+static bool is_table_log2(uint32_t log2)
+{
+	return log2 >= FQZ_MIN_TABLE_LOG2 && log2 <= FQZ_MAX_TABLE_LOG2;
+}
+
+static int read_tans_head(struct fqz_stream *s, size_t at, struct fqz_error *err)
+{
+	const struct fqz_layer *l = s->layer;
+	struct fqz_tans *t = &s->tans;
+	uint32_t kernel = l->kernel_h * l->kernel_w;
+
+	if (l->stream_size < at + FQZ_TANS_HEAD)
+		return refuse(s, err, FQZ_STREAM, l->stream_size, "a stream ends in its head");
+	t->limit = l->stream[at];
+	t->run_log2 = l->stream[at + 1] & 15;
+	t->value_log2 = l->stream[at + 1] >> 4;
+	t->contexts = l->stream[at + 2];
+	if (t->limit > FQZ_MAX_RUN)
+		return refuse(s, err, FQZ_CODE, at, "Run_Limit is above 63");
+	if ((t->limit ? !is_table_log2(t->run_log2) : t->run_log2) ||
+	    !is_table_log2(t->value_log2))
+		return refuse(s, err, FQZ_CODE, at + 1, "Table_Log2 is out of range");
+	if (t->contexts != 1 && (t->contexts != FQZ_CONTEXTS || l->kind != FQZ_CONV ||
+				 kernel < 2 || kernel > FQZ_MAX_KERNEL))
+		return refuse(s, err, FQZ_CODE, at + 2, "Contexts is not what the layer can have");
+	return 0;
+}
+
+static int read_tans(struct fqz_stream *s, size_t *at, struct fqz_error *err)
+{
+	const struct fqz_layer *l = s->layer;
+	size_t size;
+	int ret;
+
+	ret = read_tans_head(s, *at, err);
+	if (ret)
+		return ret;
+	*at += FQZ_TANS_HEAD;
+	switch (fqz_tans_init(&s->tans, l, l->stream + *at, l->stream_size - *at, &size)) {
+	case FQZ_TANS_OK:
+		*at += size;
+		return 0;
+	case FQZ_TANS_EARLY:
+		return refuse(s, err, FQZ_STREAM, l->stream_size, "a stream ends in its tables");
+	case FQZ_TANS_SUM:
+		return refuse(s, err, FQZ_CODE, *at,
+			      "the frequencies of a table do not sum to its size");
+	default:
+		return refuse(s, err, FQZ_RESERVED, *at + size - 1,
+			      "the bits that fill up the tables are not zero");
+	}
+}
+
+static int read_coder(struct fqz_stream *s, size_t *at, struct fqz_error *err)
+{
+	switch (s->layer->coder) {
+	case FQZ_HUFFMAN:
+		return read_huffman(s, at, err);
+	case FQZ_RLE_HUFFMAN:
+		return read_rle(s, at, err);
+	default:
+		return read_tans(s, at, err);
+	}
+}
+
+static int read_head(struct fqz_stream *s, struct fqz_error *err)
+{
+	const struct fqz_layer *l = s->layer;
+	size_t at = FQZ_STREAM_HEAD;
+	uint32_t log2;
+	int ret;
+
+	if (l->stream_size < FQZ_STREAM_HEAD)
+		return refuse(s, err, FQZ_STREAM, l->stream_size, "a stream ends in its head");
+	log2 = l->stream[0];
+	if (log2 && (log2 < FQZ_MIN_SEGMENT_LOG2 || log2 > FQZ_MAX_SEGMENT_LOG2))
+		return refuse(s, err, FQZ_STREAM, 0, "Segment_Log2 is neither 0 nor 10 to 24");
 	s->segment_symbols = log2 ? (size_t)1 << log2 : s->count;
 	s->segments = (s->count - 1) / s->segment_symbols + 1;
 	if (log2 && s->segments < 2)
-		return refuse(s, FQZ_STREAM, 0, "Segment_Log2 is not 0 for one segment");
-	s->sizes = l->stream + STREAM_HEAD + table;
-	s->data = STREAM_HEAD + table + 4 * (s->segments - 1);
+		return refuse(s, err, FQZ_STREAM, 0, "Segment_Log2 is not 0 for one segment");
+	if (l->stream[1] != fqz_layer_alphabet(l))
+		return refuse(s, err, FQZ_ALPHABET, 1, "Alphabet is not that of the layer");
+	ret = read_coder(s, &at, err);
+	if (ret)
+		return ret;
+	s->sizes = l->stream + at;
+	s->data = at + 4 * (s->segments - 1);
 	if (s->data > l->stream_size)
-		return refuse(s, FQZ_STREAM, l->stream_size, "a stream ends in its Segment_Size");
+		return refuse(s, err, FQZ_STREAM, l->stream_size,
+			      "a stream ends in its Segment_Size");
 	return 0;
 }
 
-static int check_segment(const struct stream *s, enum fqz_segment_result result, uint64_t at)
+int fqz_stream_open(const struct fqz_image *img, uint32_t index, struct fqz_stream **out,
+		    struct fqz_error *err)
 {
-	switch (result) {
-	case FQZ_SEGMENT_OK:
-		return 0;
-	case FQZ_SEGMENT_EARLY:
-		return refuse(s, FQZ_STREAM, at, "a segment ends before its symbols");
-	case FQZ_SEGMENT_NO_CODE:
-		return refuse(s, FQZ_STREAM, at, "a code that the table does not have");
-	case FQZ_SEGMENT_BYTES:
-		return refuse(s, FQZ_STREAM, at, "a segment has bytes after its symbols");
-	default:
-		return refuse(s, FQZ_STREAM, at, "the bits that fill up a segment are not zero");
-	}
-}
-
-static int run_segments(const struct stream *s, const struct fqz_decoder *d, uint8_t *symbols)
-{
-	const struct fqz_layer *l = s->layer;
-	size_t at = s->data, left = s->count, i, where;
-	enum fqz_segment_result result;
+	struct fqz_stream *s;
 	int ret;
 
-	for (i = 0; i < s->segments; i++) {
-		bool last = i + 1 == s->segments;
-		size_t count = last ? left : s->segment_symbols;
-		size_t size = last ? l->stream_size - at : fqz_le32(s->sizes + 4 * i);
+	*out = NULL;
+	if (index >= img->layer_count || !fqz_layer_has_weights(&img->layers[index]))
+		return fqz_invalid(err, "no layer with weights has this number");
+	s = malloc(sizeof(*s));
+	if (!s)
+		return fqz_no_memory(err);
+	s->layer = &img->layers[index];
+	s->index = index;
+	s->count = (size_t)s->layer->outputs * s->layer->inputs_per_output;
+	ret = read_head(s, err);
+	if (ret) {
+		free(s);
+		return ret;
+	}
+	*out = s;
+	return 0;
+}
 
-		if (size > l->stream_size - at)
-			return refuse(s, FQZ_STREAM, (uint64_t)(s->sizes - l->stream) + 4 * i,
-				      "a segment ends after its stream");
-		result = fqz_decoder_run(d, l->stream + at, size, symbols, count, &where);
-		ret = check_segment(s, result, at + where);
-		if (ret)
-			return ret;
-		at += size;
-		left -= count;
-		symbols += count;
-		if (s->go_on && !s->go_on(s->arg))
-			return -ECANCELED;
+void fqz_stream_close(struct fqz_stream *s)
+{
+	free(s);
+}
+
+uint32_t fqz_stream_segments(const struct fqz_stream *s)
+{
+	return (uint32_t)s->segments;
+}
+
+size_t fqz_stream_start(const struct fqz_stream *s, uint32_t segment)
+{
+	return segment < s->segments ? segment * s->segment_symbols : s->count;
+}
+
+static const char *segment_text(enum fqz_segment_result result)
+{
+	switch (result) {
+	case FQZ_SEGMENT_EARLY:
+		return "a segment ends before its symbols";
+	case FQZ_SEGMENT_NO_CODE:
+		return "a code that the table does not have";
+	case FQZ_SEGMENT_RUN:
+		return "a run of zeros goes past the end of its segment";
+	case FQZ_SEGMENT_BYTES:
+		return "a segment has bytes after its symbols";
+	case FQZ_SEGMENT_STATES:
+		return "a segment's states do not end in 0";
+	default:
+		return "the bits that fill up a segment are not zero";
+	}
+}
+
+/*
+ * Sets up lanes for segments from first on, the first of which begins at *at in the stream;
+ * how many there are. Less than wanted where the next one's Segment_Size is wrong.
+ */
+static uint32_t set_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, uint32_t wanted,
+			  size_t first, uint8_t *symbols, size_t *at, size_t starts[FQZ_LANES])
+{
+	const struct fqz_layer *l = s->layer;
+	uint32_t i;
+
+	for (i = 0; i < wanted; i++) {
+		size_t start = fqz_stream_start(s, (uint32_t)first + i);
+		size_t count = fqz_stream_start(s, (uint32_t)first + i + 1) - start;
+		size_t size = first + i + 1 == s->segments ?
+				      l->stream_size - *at :
+				      fqz_le32(s->sizes + 4 * (first + i));
+
+		if (size > l->stream_size - *at)
+			break;
+		fqz_lane_init(&lanes[i], l->stream + *at, size, symbols + start, count, start);
+		/* Zero runs are not written. */
+		if (l->coder != FQZ_HUFFMAN)
+			memset(symbols + start, 0, count);
+		starts[i] = *at;
+		*at += size;
+	}
+	return i;
+}
+
+static void run_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, uint32_t count)
+{
+	if (s->layer->coder == FQZ_HUFFMAN)
+		fqz_huffman_run(&s->huffman, lanes);
+	else if (s->layer->coder == FQZ_RLE_HUFFMAN)
+		fqz_rle_run(&s->rle, lanes, count, FQZ_FASTEST);
+	else
+		fqz_tans_run(&s->tans, lanes, count, FQZ_FASTEST);
+}
+
+/* To the end of all lanes. */
+static bool finish_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, uint32_t count,
+			 bool (*go_on)(void *arg), void *arg)
+{
+	bool more = true;
+	uint32_t i;
+
+	while (more) {
+		for (i = 0; i < count; i++)
+			fqz_lane_budget(&lanes[i], GO_ON_SYMBOLS);
+		run_lanes(s, lanes, count);
+		if (go_on && !go_on(arg))
+			return false;
+		for (i = 0, more = false; i < count; i++)
+			more |= lanes[i].result == FQZ_SEGMENT_MORE;
+	}
+	return true;
+}
+
+static int refuse_size(const struct fqz_stream *s, size_t segment, struct fqz_error *err)
+{
+	return refuse(s, err, FQZ_STREAM, (uint64_t)(s->sizes - s->layer->stream) + 4 * segment,
+		      "a segment ends after its stream");
+}
+
+/* Where a segment begins in the stream. */
+static int find_segment(const struct fqz_stream *s, size_t segment, size_t *at,
+			struct fqz_error *err)
+{
+	size_t i;
+
+	for (i = 0, *at = s->data; i < segment; i++) {
+		uint32_t size = fqz_le32(s->sizes + 4 * i);
+
+		if (size > s->layer->stream_size - *at)
+			return refuse_size(s, i, err);
+		*at += size;
 	}
 	return 0;
+}
+
+int fqz_stream_decode(const struct fqz_stream *s, uint32_t first, uint32_t count,
+		      uint8_t *symbols, bool (*go_on)(void *arg), void *arg,
+		      struct fqz_error *err)
+{
+	uint32_t most = s->layer->coder == FQZ_HUFFMAN ? 1 : FQZ_LANES, wanted, n, i;
+	struct fqz_lane lanes[FQZ_LANES];
+	size_t starts[FQZ_LANES], at;
+	int ret;
+
+	if (first > s->segments || count > s->segments - first)
+		return fqz_invalid(err, "the stream has no such segments");
+	ret = find_segment(s, first, &at, err);
+	for (; count && !ret; first += n, count -= n) {
+		wanted = count < most ? count : most;
+		n = set_lanes(s, lanes, wanted, first, symbols, &at, starts);
+		if (n && !finish_lanes(s, lanes, n, go_on, arg))
+			return -ECANCELED;
+		for (i = 0; i < n && !ret; i++)
+			if (lanes[i].result != FQZ_SEGMENT_OK)
+				ret = refuse(s, err, FQZ_STREAM, starts[i] + lanes[i].where,
+					     segment_text(lanes[i].result));
+		if (!ret && n < wanted)
+			ret = refuse_size(s, first + n, err);
+	}
+	return ret;
 }
 
 int fqz_layer_decode(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
@@ -124,23 +350,20 @@ int fqz_layer_decode_while(const struct fqz_image *img, uint32_t index, uint8_t 
 			   size_t count, bool (*go_on)(void *arg), void *arg,
 			   struct fqz_error *err)
 {
-	struct stream s = { .index = index, .err = err, .count = count, .go_on = go_on,
-			    .arg = arg };
-	uint8_t lengths[FQZ_MAX_ALPHABET];
-	struct fqz_decoder decoder;
+	struct fqz_stream *s;
 	int ret;
 
 	if (index >= img->layer_count || !fqz_layer_has_weights(&img->layers[index]))
 		return fqz_invalid(err, "no layer with weights has this number");
-	s.layer = &img->layers[index];
-	if (count != (uint64_t)s.layer->outputs * s.layer->inputs_per_output)
+	if (count !=
+	    (uint64_t)img->layers[index].outputs * img->layers[index].inputs_per_output)
 		return fqz_invalid(err, "the layer has another number of weights");
-	ret = read_head(&s, lengths);
+	ret = fqz_stream_open(img, index, &s, err);
 	if (ret)
 		return ret;
-	if (!fqz_decoder_init(&decoder, lengths, fqz_layer_alphabet(s.layer)))
-		return refuse(&s, FQZ_CODE, STREAM_HEAD, "a Huffman code is not complete");
-	return run_segments(&s, &decoder, symbols);
+	ret = fqz_stream_decode(s, 0, (uint32_t)s->segments, symbols, go_on, arg, err);
+	fqz_stream_close(s);
+	return ret;
 }
 
 int fqz_layer_check_bound(const struct fqz_image *img, uint32_t index,
@@ -204,57 +427,4 @@ int fqz_image_verify(const struct fqz_image *img, struct fqz_error *err)
 	}
 	free(symbols);
 	return ret;
-}
-
-static void put_segments(struct fqz_buffer *b, const struct fqz_encoder *e,
-			 const uint8_t *symbols, size_t count, size_t segment_symbols)
-{
-	while (count) {
-		size_t n = count < segment_symbols ? count : segment_symbols;
-		uint8_t *to = fqz_buffer_add(b, (size_t)fqz_encoder_size(e, symbols, n));
-
-		if (to)
-			fqz_encoder_run(e, symbols, n, to);
-		symbols += n;
-		count -= n;
-	}
-}
-
-static void put_sizes(struct fqz_buffer *b, const struct fqz_encoder *e,
-		      const uint8_t *symbols, size_t count, size_t segment_symbols)
-{
-	uint8_t *to;
-
-	for (; count > segment_symbols; count -= segment_symbols) {
-		to = fqz_buffer_add(b, 4);
-		if (to)
-			fqz_put_le32(to, (uint32_t)fqz_encoder_size(e, symbols, segment_symbols));
-		symbols += segment_symbols;
-	}
-}
-
-int fqz_stream_put(struct fqz_buffer *b, uint32_t alphabet, const uint8_t *symbols,
-		   size_t count, const char **what)
-{
-	size_t segment_symbols = (size_t)1 << FQZ_SEGMENT_LOG2, i;
-	uint8_t head[STREAM_HEAD + (FQZ_MAX_ALPHABET + 1) / 2] = { 0 };
-	uint64_t counts[256] = { 0 };
-	struct fqz_encoder e;
-
-	for (i = 0; i < count; i++)
-		counts[symbols[i]]++;
-	*what = "a symbol is not of the alphabet";
-	for (i = alphabet; i < 256; i++)
-		if (counts[i])
-			return -EINVAL;
-	fqz_encoder_init(&e, counts, alphabet);
-
-	head[0] = count > segment_symbols ? FQZ_SEGMENT_LOG2 : 0;
-	head[1] = (uint8_t)alphabet;
-	for (i = 0; i < alphabet; i++)
-		head[STREAM_HEAD + i / 2] |= (uint8_t)(e.lengths[i] << (i % 2 ? 4 : 0));
-	fqz_buffer_put(b, head, STREAM_HEAD + (alphabet + 1) / 2);
-	put_sizes(b, &e, symbols, count, segment_symbols);
-	put_segments(b, &e, symbols, count, segment_symbols);
-	return 0;
 }

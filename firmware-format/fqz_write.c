@@ -11,6 +11,7 @@ struct writer {
 	uint32_t sections;		/* bits by type */
 	uint32_t section_count;		/* those already in the table */
 	size_t layers;			/* offset of the LAYERS section */
+	uint64_t features;		/* Incompat_Features */
 };
 
 static int refuse(const struct writer *w, enum fqz_reason reason, uint32_t layer,
@@ -179,26 +180,34 @@ static int put_stream(struct writer *w, uint32_t index)
 	const struct fqz_layer *l = &w->img->layers[index];
 	const struct fqz_tensor *in = &w->img->tensors[l->inputs[0]];
 	const struct fqz_tensor *out = &w->img->tensors[l->output];
-	size_t start = w->out.len;
+	struct fqz_buffer stream = { 0 };
 	uint32_t outputs, each;
+	enum fqz_coder coder;
 	unsigned int field;
 	const char *what;
+	uint8_t *record;
 
 	field = fqz_alphabet_check(l, &what);
 	if (field)
 		return refuse(w, FQZ_ALPHABET, index, what);
-	if (l->coder != FQZ_HUFFMAN)
-		return refuse(w, FQZ_FEATURE, index, "unknown Coder");
 	if ((uint64_t)in->c * in->h * in->w > FQZ_MAX_ELEMENTS ||
 	    !fqz_layer_weight_sizes(l, in, out, &outputs, &each))
 		return refuse(w, FQZ_LIMIT, index, "a layer has too many weights");
-	if (fqz_stream_put(&w->out, fqz_layer_alphabet(l), l->symbols,
-			   (size_t)outputs * each, &what))
+	if (l->coder > FQZ_TANS)
+		return refuse(w, FQZ_FEATURE, index, "unknown Coder");
+	if (fqz_stream_put(&stream, l, (size_t)outputs * each, &coder, &what))
 		return refuse(w, FQZ_ALPHABET, index, what);
-	/* Now that it is known: into the record that was written before. */
-	if (!w->out.failed && w->out.len <= UINT32_MAX)
-		fqz_put_le32(w->out.data + w->layers + (size_t)index * FQZ_LAYER_SIZE +
-				FQZ_L_STREAM_SIZE, (uint32_t)(w->out.len - start));
+	w->out.failed |= stream.failed;
+	fqz_buffer_put(&w->out, stream.data, stream.len);
+	free(stream.data);
+	if (w->out.failed || w->out.len > UINT32_MAX)
+		return 0;
+	/* Now that they are known: into the record that was written before. */
+	record = w->out.data + w->layers + (size_t)index * FQZ_LAYER_SIZE;
+	fqz_put_le32(record + FQZ_L_STREAM_SIZE, (uint32_t)stream.len);
+	record[FQZ_L_CODER] = (uint8_t)coder;
+	if (coder != FQZ_HUFFMAN)
+		w->features |= FQZ_FEATURE_CODERS;
 	return 0;
 }
 
@@ -302,7 +311,9 @@ static void finish_header(const struct writer *w)
 	}
 	memcpy(p, FQZ_MAGIC_BYTES, 8);
 	fqz_put_le16(p + FQZ_H_VERSION_MAJOR, FQZ_VERSION_MAJOR);
-	fqz_put_le16(p + FQZ_H_VERSION_MINOR, FQZ_VERSION_MINOR);
+	/* Without new features an image is one of 1.0. */
+	fqz_put_le16(p + FQZ_H_VERSION_MINOR, w->features ? FQZ_VERSION_MINOR : 0);
+	fqz_put_le64(p + FQZ_H_INCOMPAT, w->features);
 	fqz_put_le32(p + FQZ_H_HEADER_SIZE, FQZ_HEADER_SIZE);
 	fqz_put_le64(p + FQZ_H_FILE_SIZE, w->out.len);
 	fqz_put_le32(p + FQZ_H_SECTION_COUNT, w->section_count);

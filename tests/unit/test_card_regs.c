@@ -50,7 +50,7 @@ static void test_values(void)
 	is_int(host_read(&h, FQA_REG_MEM_FREE, 8), 64 << 20, "MEM_FREE");
 	is_int(host_read(&h, FQA_REG_LANES, 4), 77, "LANES");
 	is_int(host_read(&h, FQA_REG_CLOCK_KHZ, 4), 123456, "CLOCK_KHZ");
-	is_int(host_read(&h, FQA_REG_FORMAT, 4), 0x10000, "FORMAT");
+	is_int(host_read(&h, FQA_REG_FORMAT, 4), 0x10001, "FORMAT");
 	ok(host_read(&h, FQA_REG_FIRMWARE, 4) != 0, "FIRMWARE");
 	is_int(host_read(&h, FQA_REG_SLOTS, 4), FQA_MAX_SLOTS, "SLOTS");
 	is_int(host_read(&h, FQA_REG_CONTROL, 4), 0, "CONTROL");

@@ -3,7 +3,7 @@
 #include "tap.h"
 #include "test_fqz_net.h"
 
-#include "fqz_private.h"
+#include "fqz_coder.h"
 
 #include <errno.h>
 
@@ -134,10 +134,26 @@ static uint64_t huffman_cost(const uint64_t *counts, uint32_t n)
 	return cost;
 }
 
+/* A segment by itself. */
+static enum fqz_segment_result run(const struct fqz_huffman *d, const uint8_t *in, size_t size,
+				   uint8_t *out, size_t count, size_t *where)
+{
+	struct fqz_lane lane;
+
+	fqz_lane_init(&lane, in, size, out, count, 0);
+	while (lane.result == FQZ_SEGMENT_MORE) {
+		/* Stops on the way change nothing. */
+		fqz_lane_budget(&lane, 100);
+		fqz_huffman_run(d, &lane);
+	}
+	*where = lane.where;
+	return lane.result;
+}
+
 static void check_code(const uint64_t *counts, uint32_t n, bool limited, const char *what)
 {
 	uint8_t in[4000], packed[8000] = { 0 }, out[4000];
-	struct fqz_decoder *d = malloc(sizeof(*d));
+	struct fqz_huffman *d = malloc(sizeof(*d));
 	uint64_t cost = 0, size, seed = 9;
 	struct fqz_encoder e;
 	uint32_t i, longest = 0, used = 0;
@@ -157,7 +173,7 @@ static void check_code(const uint64_t *counts, uint32_t n, bool limited, const c
 		ok(cost > huffman_cost(counts, n), "%s: the limit was felt", what);
 	else if (used > 1)
 		ok(cost == huffman_cost(counts, n), "%s: an optimal code", what);
-	ok(fqz_decoder_init(d, e.lengths, n), "%s: a complete code", what);
+	ok(fqz_huffman_init(d, e.lengths, n), "%s: a complete code", what);
 	for (i = 0; i < sizeof(in); i++) {
 		do
 			in[i] = (uint8_t)net_random(&seed, n);
@@ -165,12 +181,12 @@ static void check_code(const uint64_t *counts, uint32_t n, bool limited, const c
 	}
 	size = fqz_encoder_size(&e, in, sizeof(in));
 	fqz_encoder_run(&e, in, sizeof(in), packed);
-	is_int(fqz_decoder_run(d, packed, size, out, sizeof(out), &where), FQZ_SEGMENT_OK, what);
+	is_int(run(d, packed, size, out, sizeof(out), &where), FQZ_SEGMENT_OK, what);
 	ok_mem(out, in, sizeof(in), what);
-	is_int(fqz_decoder_run(d, packed, size - 1, out, sizeof(out), &where), FQZ_SEGMENT_EARLY,
+	is_int(run(d, packed, size - 1, out, sizeof(out), &where), FQZ_SEGMENT_EARLY,
 	       "a byte too few");
 	is_int(where, size - 1, "where the segment ends early");
-	is_int(fqz_decoder_run(d, packed, size + 1, out, sizeof(out), &where), FQZ_SEGMENT_BYTES,
+	is_int(run(d, packed, size + 1, out, sizeof(out), &where), FQZ_SEGMENT_BYTES,
 	       "a byte too many");
 	is_int(where, size, "where the byte too many is");
 	free(d);
@@ -206,22 +222,22 @@ static void check_bad_codes(void)
 {
 	static const uint8_t incomplete[] = { 1, 2, 0 }, over[] = { 1, 1, 1 }, none[] = { 0, 0, 0 },
 			     two_bits[] = { 0, 2, 0 }, one[] = { 0, 1, 0 };
-	struct fqz_decoder *d = malloc(sizeof(*d));
+	struct fqz_huffman *d = malloc(sizeof(*d));
 	uint8_t bits = 0x20, symbols[4], long_run[40] = { [5] = 0x10 }, many[320];
 	size_t where = 9;
 
-	ok(!fqz_decoder_init(d, incomplete, 3), "an incomplete code");
-	ok(!fqz_decoder_init(d, over, 3), "an oversubscribed code");
-	ok(!fqz_decoder_init(d, none, 3), "a code of no symbols");
-	ok(!fqz_decoder_init(d, two_bits, 3), "a single symbol of length 2");
-	ok(fqz_decoder_init(d, one, 3), "a single symbol of length 1");
-	is_int(fqz_decoder_run(d, &bits, 1, symbols, 4, &where), FQZ_SEGMENT_NO_CODE,
+	ok(!fqz_huffman_init(d, incomplete, 3), "an incomplete code");
+	ok(!fqz_huffman_init(d, over, 3), "an oversubscribed code");
+	ok(!fqz_huffman_init(d, none, 3), "a code of no symbols");
+	ok(!fqz_huffman_init(d, two_bits, 3), "a single symbol of length 2");
+	ok(fqz_huffman_init(d, one, 3), "a single symbol of length 1");
+	is_int(run(d, &bits, 1, symbols, 4, &where), FQZ_SEGMENT_NO_CODE,
 	       "a single symbol's code is 0");
 	is_int(where, 0, "where it is not");
-	is_int(fqz_decoder_run(d, &bits, 1, symbols, 2, &where), FQZ_SEGMENT_BITS,
+	is_int(run(d, &bits, 1, symbols, 2, &where), FQZ_SEGMENT_BITS,
 	       "bits that fill up must be zero");
 	is_int(symbols[1], 1, "the single symbol");
-	is_int(fqz_decoder_run(d, long_run, sizeof(long_run), many, sizeof(many), &where),
+	is_int(run(d, long_run, sizeof(long_run), many, sizeof(many), &where),
 	       FQZ_SEGMENT_NO_CODE, "no such code, far from the end");
 	is_int(where, 5, "where it is not");
 	free(d);

@@ -267,8 +267,7 @@ static void check_writer_refusals(void)
 	REFUSED(layers[0].input_count, 9, FQZ_LAYER, 0);
 	REFUSED(layers[0].bias_shift, 45, FQZ_LAYER, 0);
 	REFUSED(layers[0].exponent_count, 3, FQZ_ALPHABET, 0);
-	REFUSED(layers[0].coder, 0, FQZ_FEATURE, 0);
-	REFUSED(layers[0].coder, 2, FQZ_FEATURE, 0);
+	REFUSED(layers[0].coder, 4, FQZ_FEATURE, 0);
 	REFUSED(layers[2].kind, FQZ_AFFINE, FQZ_SHAPE, 2);
 	REFUSED(layers[2].mode, 3, FQZ_LAYER, 2);
 	REFUSED(layers[2].act_max, 128, FQZ_LAYER, 2);
