@@ -59,6 +59,7 @@ static void meta_fill(const struct image_info *info, struct fqz_image *img, stru
 int image_make(const struct image_info *info, void **data, size_t *len, char *err,
 	       size_t errlen)
 {
+	const struct quantize_layer_options *layers = info->o->quantize.layers;
 	const struct net *net = info->q->net;
 	struct fqz_image img = { .tensors = info->q->tensors, .tensor_count = net->tensor_count,
 				 .layer_count = net->layer_count, .color = info->color,
@@ -80,8 +81,11 @@ int image_make(const struct image_info *info, void **data, size_t *len, char *er
 		snprintf(err, errlen, "out of memory");
 		return -ENOMEM;
 	}
-	for (i = 0; i < net->layer_count; i++)
+	for (i = 0; i < net->layer_count; i++) {
 		img.layers[i] = info->q->layers[i].f;
+		if (net_layer_weights(net, &net->layers[i]))
+			img.layers[i].coder = layers ? layers[i].coder : info->o->coder;
+	}
 	rc = fqz_image_write(&img, data, len, &e);
 	if (rc && e.layer != FQZ_NO_LAYER && e.layer < net->layer_count)
 		snprintf(err, errlen, "layer %u, '%.100s': %s", e.layer, net->layers[e.layer].name,
