@@ -387,9 +387,11 @@ static const struct {
 } modes[] = {
 	{ "Softmax", "axis", "over the channels", "a Softmax along rows", 2 },
 	{ "Softmax", "axis", "bad axis", "a Softmax along axis 4", 4 },
-	{ "Reshape", "allowzero", "bad shape", "a Reshape to no rows", 1 },
+	{ "Reshape", "allowzero", "does not fit", "a Reshape to no rows", 1 },
 	{ "Concat", "axis", "only channels", "rows set side by side", 2 },
-	{ "Flatten", "axis", "only axis 1", "a Flatten of the batch", 3 },
+	{ "Flatten", "axis", "bad axis", "a Flatten at axis 5", 5 },
+	{ "Relu", "slope", "attribute 'slope' is not supported", "an unknown attribute", 1 },
+	{ "Flatten", "ax", "attribute 'ax' is not supported", "a part of an attribute's name", 1 },
 };
 
 /* Where an attribute or input changes what an operator does. */
@@ -453,17 +455,32 @@ static void test_constants(void)
 	struct onnx_build *b = onnx_build_new(1, 1, 128, 64);
 	const int64_t empty[] = { 0, 1 << 28, 1 << 28, 1 << 28 };
 	const int64_t rows[] = { 1 << 28, 0 };
-	char name[16];
 	Onnx__NodeProto *n;
 	int i;
 
-	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 8192, 1, 128, 64 });
-	for (i = 0; i < 15; i++) {
-		snprintf(name, sizeof(name), "w%d", i);
-		onnx_build_node(b, "ConstantOfShape", name, "shape", NULL);
+	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 4096, 1, 128, 64 });
+	onnx_build_node(b, "ConstantOfShape", "w", "shape", NULL);
+	onnx_build_node(b, "Conv", "y", "x", "w", NULL);
+	onnx_build_node(b, "Conv", "z", "x", "w", NULL);
+	refused(b, "y", "'y' (Conv): more than 256 MiB",
+		"a layer's copy of weights that others read counts too");
+
+	b = onnx_build_new(1, 4096, 1, 1);
+	for (i = 0; i < 500; i++) {
+		char in[16], out[16];
+
+		snprintf(in, sizeof(in), i ? "y%d" : "x", i);
+		snprintf(out, sizeof(out), "y%d", i + 1);
+		onnx_build_node(b, "Relu", out, in, NULL);
 	}
-	onnx_build_node(b, "Conv", "y", "x", "w0", NULL);
-	refused(b, "y", "4 GiB", "a layer's copy of its weights counts too");
+	{
+		const uint8_t *data;
+		size_t len;
+
+		data = onnx_build_pack(b, "y500", &len);
+		is_int(try_import(data, len), 0, "500 clamps of 4096 channels fit");
+		onnx_build_free(b);
+	}
 
 	b = small();
 	onnx_build_ints(b, "shape", 4, empty);

@@ -2,6 +2,23 @@
 # What the tools that change networks share: graph, ONNX, float executor, quantizer. Programs that use
 # it link $(NET_OBJS) (or $(NET_SAN_OBJS)) and $(NET_LIBS).
 
+# The reader of ONNX files.
+NET_ONNX_SRCS := \
+	tools/net/onnx_arith.c \
+	tools/net/onnx_array.c \
+	tools/net/onnx_attr.c \
+	tools/net/onnx_dense.c \
+	tools/net/onnx_emit.c \
+	tools/net/onnx_external.c \
+	tools/net/onnx_fold.c \
+	tools/net/onnx_fold_arith.c \
+	tools/net/onnx_import.c \
+	tools/net/onnx_ops.c \
+	tools/net/onnx_scan.c \
+	tools/net/onnx_values.c \
+	tools/net/onnx_view.c \
+	tools/net/onnx_window.c
+
 NET_SRCS := \
 	tools/net/calib.c \
 	tools/net/conv.c \
@@ -13,11 +30,7 @@ NET_SRCS := \
 	tools/net/gram.c \
 	tools/net/graph.c \
 	tools/net/lower.c \
-	tools/net/onnx_array.c \
-	tools/net/onnx_fold.c \
-	tools/net/onnx_import.c \
-	tools/net/onnx_layers.c \
-	tools/net/onnx_scan.c \
+	$(NET_ONNX_SRCS) \
 	tools/net/quant.c \
 	tools/net/quantize.c \
 	tools/net/simplify.c \
@@ -39,8 +52,7 @@ $(O)/gen/onnx.pb-c.h: $(O)/gen/onnx.pb-c.c ;
 $(ONNX_PROTO):
 	@echo '$@ is missing; scripts/deps.sh compress installs it' >&2; exit 1
 
-$(filter %/onnx_array.o %/onnx_fold.o %/onnx_import.o %/onnx_layers.o %/onnx_scan.o, \
-	$(NET_OBJS) $(NET_SAN_OBJS)): | $(O)/gen/onnx.pb-c.h
+$(NET_ONNX_SRCS:%.c=$(O)/obj/%.o) $(NET_ONNX_SRCS:%.c=$(O)/san/%.o): | $(O)/gen/onnx.pb-c.h
 
 $(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags
 	@mkdir -p $(@D)

@@ -18,6 +18,7 @@
 /* Limits of FORMAT.md sections 2 to 6, which a network must fit anyway. */
 #define NET_MAX_LAYERS		4095
 #define NET_MAX_INPUTS		64
+#define NET_MAX_CONCAT		8	/* inputs of one NET_CONCAT */
 #define NET_MAX_DIM		65535
 #define NET_MAX_ELEMENTS	(1u << 26)
 #define NET_MAX_WEIGHTS		(1u << 28)

@@ -1,16 +1,31 @@
 // SPDX-License-Identifier: MIT
-/* Constants of an ONNX file, and the attributes and inputs of its nodes. */
+/* Constants of an ONNX file. */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "onnx_private.h"
 
-int onnx_array_alloc(struct onnx_import *im, struct onnx_array *a, bool is_int, int rank,
-		     const int64_t *dims)
+/*
+ * A small file can ask for arrays without end: all that it makes of its constants, and the layers'
+ * own arrays, must fit a room that grows with it (onnx_import_start()).
+ */
+int onnx_reserve(struct onnx_import *im, size_t bytes)
 {
-	size_t count = 1, bytes;
+	if (bytes > im->const_room - im->const_bytes)
+		return onnx_refuse(im, "more than %zu MiB of constants and weights out of a file of "
+				   "this size", im->const_room >> 20);
+	im->const_bytes += bytes;
+	return ONNX_OK;
+}
+
+/* The shape; count * 8 does not overflow. */
+static int array_shape(struct onnx_import *im, struct onnx_array *a, bool is_int, int rank,
+		       const int64_t *dims)
+{
+	size_t count = 1;
 	int d;
 
 	memset(a, 0, sizeof(*a));
@@ -24,20 +39,33 @@ int onnx_array_alloc(struct onnx_import *im, struct onnx_array *a, bool is_int, 
 			return onnx_refuse(im, "a constant of more than 2^28 elements");
 		a->dims[d] = dims[d];
 	}
-	bytes = count * (is_int ? sizeof(int64_t) : sizeof(float));
-	if (bytes > ONNX_MAX_CONST_BYTES - im->const_bytes)
-		return onnx_refuse(im, "more than 4 GiB of constants");
 	a->rank = rank;
 	a->count = count;
 	a->is_int = is_int;
-	if (is_int)
-		a->i = calloc(count ? count : 1, sizeof(*a->i));
-	else
-		a->f = calloc(count ? count : 1, sizeof(*a->f));
-	if (!a->i && !a->f)
-		return net_nomem(im->err);
-	im->const_bytes += bytes;
 	return ONNX_OK;
+}
+
+/* Room for the elements of a shape. */
+static int array_room(struct onnx_import *im, struct onnx_array *a)
+{
+	size_t size = a->is_int ? sizeof(*a->i) : sizeof(*a->f);
+	int rc = onnx_reserve(im, a->count * size);
+
+	if (rc)
+		return rc;
+	if (a->is_int)
+		a->i = calloc(a->count ? a->count : 1, size);
+	else
+		a->f = calloc(a->count ? a->count : 1, size);
+	return a->i || a->f ? ONNX_OK : net_nomem(im->err);
+}
+
+int onnx_array_alloc(struct onnx_import *im, struct onnx_array *a, bool is_int, int rank,
+		     const int64_t *dims)
+{
+	int rc = array_shape(im, a, is_int, rank, dims);
+
+	return rc ? rc : array_room(im, a);
 }
 
 void onnx_array_free(struct onnx_array *a)
@@ -66,6 +94,16 @@ static float half_to_float(uint16_t h)
 	return h & 0x8000 ? -v : v;
 }
 
+/* The upper half of a float. */
+static float bfloat_to_float(uint16_t b)
+{
+	uint32_t bits = (uint32_t)b << 16;
+	float v;
+
+	memcpy(&v, &bits, sizeof(v));
+	return v;
+}
+
 /* Bytes of an element in raw_data, 0: a type that is not supported. */
 static size_t type_size(int32_t type, bool *is_int)
 {
@@ -78,6 +116,7 @@ static size_t type_size(int32_t type, bool *is_int)
 		*is_int = false;
 		return 8;
 	case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
+	case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16:
 		*is_int = false;
 		return 2;
 	case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
@@ -113,6 +152,10 @@ static void array_from_raw(struct onnx_array *a, int32_t type, const uint8_t *p)
 		case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
 			memcpy(&h, p + 2 * i, 2);
 			a->f[i] = half_to_float(h);
+			break;
+		case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16:
+			memcpy(&h, p + 2 * i, 2);
+			a->f[i] = bfloat_to_float(h);
 			break;
 		case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
 			memcpy(&a->i[i], p + 8 * i, 8);
@@ -161,6 +204,9 @@ static void array_from_typed(struct onnx_array *a, const Onnx__TensorProto *t)
 		case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
 			a->f[i] = half_to_float((uint16_t)t->int32_data[i]);
 			break;
+		case ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16:
+			a->f[i] = bfloat_to_float((uint16_t)t->int32_data[i]);
+			break;
 		case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
 			a->i[i] = t->int64_data[i];
 			break;
@@ -170,19 +216,88 @@ static void array_from_typed(struct onnx_array *a, const Onnx__TensorProto *t)
 	}
 }
 
-int onnx_array_from_proto(struct onnx_import *im, const Onnx__TensorProto *t,
-			  struct onnx_array *a)
+/*
+ * What protobuf-c allocated just as the array needs it becomes the array's, so that a network's
+ * weights are not there twice.
+ */
+static bool array_take(struct onnx_array *a, Onnx__TensorProto *t)
+{
+	if (!a->count)
+		return false;
+	if (t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT && t->has_raw_data) {
+		a->f = (float *)t->raw_data.data;
+		t->raw_data.data = NULL;
+		t->raw_data.len = 0;
+	} else if (t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__INT64 && t->has_raw_data) {
+		a->i = (int64_t *)t->raw_data.data;
+		t->raw_data.data = NULL;
+		t->raw_data.len = 0;
+	} else if (t->data_type == ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) {
+		a->f = t->float_data;
+		t->float_data = NULL;
+		t->n_float_data = 0;
+	}
+	return a->f || a->i;
+}
+
+/* Elements that lie in the file of the network itself. */
+static int array_from_file(struct onnx_import *im, Onnx__TensorProto *t, size_t size,
+			   struct onnx_array *a)
+{
+	size_t have = t->has_raw_data ? t->raw_data.len / size : typed_count(t);
+	int rc;
+
+	/* What the file holds bounds what is allocated. */
+	if (a->count != have || (t->has_raw_data && t->raw_data.len != have * size))
+		return onnx_refuse(im, "tensor '%.100s': its shape needs %zu elements, the file "
+				   "holds %zu", t->name ? t->name : "", a->count, have);
+	if (array_take(a, t))
+		return ONNX_OK;
+	rc = array_room(im, a);
+	if (rc)
+		return rc;
+	if (t->has_raw_data)
+		array_from_raw(a, t->data_type, t->raw_data.data);
+	else
+		array_from_typed(a, t);
+	return ONNX_OK;
+}
+
+/* Elements in a file beside; those of 4-byte floats are read where they stay. */
+static int array_from_external(struct onnx_import *im, const Onnx__TensorProto *t, size_t size,
+			       struct onnx_array *a)
+{
+	size_t bytes = a->count * size;
+	uint64_t offset;
+	uint8_t *raw = NULL;
+	int fd, rc;
+
+	rc = onnx_external_open(im, t, bytes, &fd, &offset);
+	if (rc)
+		return rc;
+	rc = array_room(im, a);
+	if (!rc && t->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT) {
+		raw = malloc(bytes ? bytes : 1);
+		if (!raw)
+			rc = net_nomem(im->err);
+	}
+	if (!rc)
+		rc = onnx_external_read(im, t, fd, offset, raw ? raw : (uint8_t *)a->f, bytes);
+	if (!rc && raw)
+		array_from_raw(a, t->data_type, raw);
+	free(raw);
+	close(fd);
+	return rc;
+}
+
+int onnx_array_from_proto(struct onnx_import *im, Onnx__TensorProto *t, struct onnx_array *a)
 {
 	const char *name = t->name ? t->name : "";
-	size_t size, have;
+	size_t size;
 	bool is_int;
 	int rc;
 
 	memset(a, 0, sizeof(*a));
-	if (t->n_external_data || (t->has_data_location && t->data_location ==
-				   ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL))
-		return onnx_refuse(im, "tensor '%.100s' lies in an external file; save the model "
-				   "with its data inside", name);
 	if (t->segment)
 		return onnx_refuse(im, "tensor '%.100s' is segmented", name);
 	size = type_size(t->data_type, &is_int);
@@ -192,81 +307,15 @@ int onnx_array_from_proto(struct onnx_import *im, const Onnx__TensorProto *t,
 				   name, (int)t->data_type);
 	if (t->n_dims > ONNX_MAX_RANK)
 		return onnx_refuse(im, "tensor '%.100s' has %zu dimensions", name, t->n_dims);
-	/* What the file holds bounds what is allocated. */
-	have = t->has_raw_data ? t->raw_data.len / size : typed_count(t);
-	rc = onnx_array_alloc(im, a, is_int, (int)t->n_dims, t->dims);
+	rc = array_shape(im, a, is_int, (int)t->n_dims, t->dims);
 	if (rc)
 		return rc;
-	if (a->count != have || (t->has_raw_data && t->raw_data.len != have * size)) {
-		rc = onnx_refuse(im, "tensor '%.100s': its shape needs %zu elements, the file "
-				 "holds %zu", name, a->count, have);
-		onnx_array_free(a);
-		return rc;
-	}
-	if (t->has_raw_data)
-		array_from_raw(a, t->data_type, t->raw_data.data);
+	if (t->n_external_data || (t->has_data_location && t->data_location ==
+				   ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL))
+		rc = array_from_external(im, t, size, a);
 	else
-		array_from_typed(a, t);
-	return ONNX_OK;
-}
-
-const Onnx__AttributeProto *onnx_attr(const struct onnx_import *im, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < im->node->n_attribute; i++) {
-		const Onnx__AttributeProto *a = im->node->attribute[i];
-
-		if (a->name && !strcmp(a->name, name))
-			return a;
-	}
-	return NULL;
-}
-
-int64_t onnx_attr_int(const struct onnx_import *im, const char *name, int64_t preset)
-{
-	const Onnx__AttributeProto *a = onnx_attr(im, name);
-
-	return a && a->has_i ? a->i : preset;
-}
-
-float onnx_attr_float(const struct onnx_import *im, const char *name, float preset)
-{
-	const Onnx__AttributeProto *a = onnx_attr(im, name);
-
-	return a && a->has_f ? a->f : preset;
-}
-
-/* A list of exactly @count integers from @min to @max; absent: all @preset. */
-int onnx_attr_ints(struct onnx_import *im, const char *name, size_t count, int64_t *v,
-		   int64_t preset, int64_t min, int64_t max)
-{
-	const Onnx__AttributeProto *a = onnx_attr(im, name);
-	size_t i;
-
-	if (a && a->n_ints && a->n_ints != count)
-		return onnx_refuse(im, "attribute %s has %zu values, %zu are supported", name,
-				   a->n_ints, count);
-	for (i = 0; i < count; i++) {
-		v[i] = a && a->n_ints ? a->ints[i] : preset;
-		if (v[i] < min || v[i] > max)
-			return onnx_refuse(im, "attribute %s: %lld is not from %lld to %lld", name,
-					   (long long)v[i], (long long)min, (long long)max);
-	}
-	return ONNX_OK;
-}
-
-/* Input @i of the node, NULL where it is left out. */
-struct onnx_value *onnx_input(struct onnx_import *im, size_t i)
-{
-	if (i >= im->node->n_input || !im->node->input[i] || !im->node->input[i][0])
-		return NULL;
-	return onnx_find(im, im->node->input[i]);
-}
-
-const struct onnx_array *onnx_const_input(struct onnx_import *im, size_t i)
-{
-	struct onnx_value *v = onnx_input(im, i);
-
-	return v && v->kind == ONNX_CONST ? &v->array : NULL;
+		rc = array_from_file(im, t, size, a);
+	if (rc)
+		onnx_array_free(a);
+	return rc;
 }

@@ -13,7 +13,7 @@
 #define FOLD_MAX_ELEMENTS	((size_t)1 << 26)
 
 /* Room for a result; results are computed, not stored in the file, so bounded tighter. */
-static int result_alloc(struct onnx_import *im, struct onnx_array *out, bool is_int, int rank,
+int onnx_result_alloc(struct onnx_import *im, struct onnx_array *out, bool is_int, int rank,
 			const int64_t *dims)
 {
 	double count = 1;
@@ -35,11 +35,11 @@ static void copy_element(struct onnx_array *dst, size_t i, const struct onnx_arr
 }
 
 /* The same elements under another shape. */
-static int reshaped(struct onnx_import *im, const struct onnx_array *a, struct onnx_array *out,
+int onnx_reshaped(struct onnx_import *im, const struct onnx_array *a, struct onnx_array *out,
 		    int rank, const int64_t *dims)
 {
 	size_t i;
-	int rc = result_alloc(im, out, a->is_int, rank, dims);
+	int rc = onnx_result_alloc(im, out, a->is_int, rank, dims);
 
 	if (rc)
 		return rc;
@@ -61,7 +61,7 @@ static int axis_of(int64_t axis, int rank)
 }
 
 /* All 0 without elements: the other dimensions' product may be beyond any integer then. */
-static void strides_of(const struct onnx_array *a, size_t *strides)
+void onnx_strides(const struct onnx_array *a, size_t *strides)
 {
 	size_t s = a->count ? 1 : 0;
 	int d;
@@ -76,7 +76,7 @@ static void strides_of(const struct onnx_array *a, size_t *strides)
  * Visit each element of @out with the offset sum(start[d] + index[d] * step[d]) into
  * a source: what Slice, Transpose, Gather of one axis and broadcasts have in common.
  */
-static void copy_strided(struct onnx_array *out, const struct onnx_array *a, int64_t offset,
+void onnx_copy_strided(struct onnx_array *out, const struct onnx_array *a, int64_t offset,
 			 const int64_t *step)
 {
 	int64_t index[ONNX_MAX_RANK] = { 0 };
@@ -95,7 +95,7 @@ static void copy_strided(struct onnx_array *out, const struct onnx_array *a, int
 	}
 }
 
-static int fold_constant(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_constant(struct onnx_import *im, struct onnx_array *out)
 {
 	const Onnx__AttributeProto *a = onnx_attr(im, "value");
 	int64_t dims[1];
@@ -137,7 +137,7 @@ static int fold_constant(struct onnx_import *im, struct onnx_array *out)
 	return onnx_refuse(im, "a constant of an unsupported type");
 }
 
-static int fold_constant_of_shape(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_constant_of_shape(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *shape = onnx_const_input(im, 0);
 	const Onnx__AttributeProto *attr = onnx_attr(im, "value");
@@ -155,52 +155,14 @@ static int fold_constant_of_shape(struct onnx_import *im, struct onnx_array *out
 		onnx_array_free(&value);
 		return onnx_refuse(im, "a fill value that is not one element");
 	}
-	rc = result_alloc(im, out, value.is_int, (int)shape->count, shape->i);
+	rc = onnx_result_alloc(im, out, value.is_int, (int)shape->count, shape->i);
 	for (i = 0; !rc && value.count && i < out->count; i++)
 		copy_element(out, i, &value, 0);
 	onnx_array_free(&value);
 	return rc;
 }
 
-static int fold_cast(struct onnx_import *im, struct onnx_array *out)
-{
-	const struct onnx_array *a = onnx_const_input(im, 0);
-	int64_t to = onnx_attr_int(im, "to", 0);
-	bool is_int;
-	size_t i;
-	int rc;
-
-	switch (to) {
-	case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT:
-	case ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE:
-	case ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16:
-		is_int = false;
-		break;
-	case ONNX__TENSOR_PROTO__DATA_TYPE__INT64:
-	case ONNX__TENSOR_PROTO__DATA_TYPE__INT32:
-	case ONNX__TENSOR_PROTO__DATA_TYPE__BOOL:
-		is_int = true;
-		break;
-	default:
-		return onnx_refuse(im, "a cast to element type %lld", (long long)to);
-	}
-	rc = result_alloc(im, out, is_int, a->rank, a->dims);
-	for (i = 0; !rc && i < a->count; i++) {
-		double v = onnx_array_get(a, i);
-
-		if (!is_int)
-			out->f[i] = (float)v;
-		else if (to == ONNX__TENSOR_PROTO__DATA_TYPE__BOOL)
-			out->i[i] = v != 0;
-		else if (a->is_int)
-			out->i[i] = a->i[i];
-		else
-			out->i[i] = isfinite(v) && fabs(v) < 9e18 ? (int64_t)v : 0;
-	}
-	return rc;
-}
-
-static int fold_transpose(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_transpose(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *a = onnx_const_input(im, 0);
 	const Onnx__AttributeProto *attr = onnx_attr(im, "perm");
@@ -211,7 +173,7 @@ static int fold_transpose(struct onnx_import *im, struct onnx_array *out)
 
 	if (attr && attr->n_ints != (size_t)a->rank)
 		return onnx_refuse(im, "a permutation of the wrong length");
-	strides_of(a, strides);
+	onnx_strides(a, strides);
 	for (d = 0; d < a->rank; d++) {
 		from = attr ? axis_of(attr->ints[d], a->rank) : a->rank - 1 - d;
 		if (from < 0 || seen & 1u << from)
@@ -220,101 +182,60 @@ static int fold_transpose(struct onnx_import *im, struct onnx_array *out)
 		dims[d] = a->dims[from];
 		step[d] = (int64_t)strides[from];
 	}
-	rc = result_alloc(im, out, a->is_int, a->rank, dims);
+	rc = onnx_result_alloc(im, out, a->is_int, a->rank, dims);
 	if (!rc && out->count)
-		copy_strided(out, a, 0, step);
+		onnx_copy_strided(out, a, 0, step);
 	return rc;
 }
 
-/* Squeeze and Unsqueeze: axes are an attribute up to opset 12, an input after. */
-static int axes_of(struct onnx_import *im, int rank, unsigned int *mask, bool *given)
+int onnx_fold_unsqueeze(struct onnx_import *im, struct onnx_array *out)
 {
-	const Onnx__AttributeProto *attr = onnx_attr(im, "axes");
-	const struct onnx_array *in = onnx_const_input(im, 1);
-	size_t i, n = attr ? attr->n_ints : in ? in->count : 0;
-	int axis;
-
-	*mask = 0;
-	*given = attr || in;
-	if (!attr && in && !in->is_int)
-		return onnx_refuse(im, "axes that are not integers");
-	if (n > ONNX_MAX_RANK)
-		return onnx_refuse(im, "more than %d axes", ONNX_MAX_RANK);
-	for (i = 0; i < n; i++) {
-		axis = axis_of(attr ? attr->ints[i] : in->i[i], rank);
-		if (axis < 0 || *mask & 1u << axis)
-			return onnx_refuse(im, "bad axes");
-		*mask |= 1u << axis;
-	}
-	return ONNX_OK;
-}
-
-static int fold_unsqueeze(struct onnx_import *im, struct onnx_array *out)
-{
-	const struct onnx_array *a = onnx_const_input(im, 0);
-	const struct onnx_array *in = onnx_const_input(im, 1);
+	const struct onnx_array *a = onnx_const_input(im, 0), *in = onnx_const_input(im, 1);
 	const Onnx__AttributeProto *attr = onnx_attr(im, "axes");
 	size_t n = attr ? attr->n_ints : in ? in->count : 0;
 	int64_t dims[ONNX_MAX_RANK];
 	unsigned int mask;
-	bool given;
 	int d, from = 0, rank, rc;
 
 	if (n > ONNX_MAX_RANK || a->rank + (int)n > ONNX_MAX_RANK)
 		return onnx_refuse(im, "more than %d dimensions", ONNX_MAX_RANK);
 	rank = a->rank + (int)n;
-	rc = axes_of(im, rank, &mask, &given);
+	rc = onnx_axes(im, rank, &mask, &n);
 	if (rc)
 		return rc;
 	for (d = 0; d < rank; d++)
 		dims[d] = mask & 1u << d ? 1 : a->dims[from++];
-	return reshaped(im, a, out, rank, dims);
+	return onnx_reshaped(im, a, out, rank, dims);
 }
 
-static int fold_squeeze(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_squeeze(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *a = onnx_const_input(im, 0);
 	int64_t dims[ONNX_MAX_RANK];
 	unsigned int mask;
-	bool given;
 	int d, rank = 0, rc;
+	size_t n;
 
-	rc = axes_of(im, a->rank, &mask, &given);
+	rc = onnx_axes(im, a->rank, &mask, &n);
 	if (rc)
 		return rc;
 	for (d = 0; d < a->rank; d++)
-		if (given ? !(mask & 1u << d) : a->dims[d] != 1)
+		if (n ? !(mask & 1u << d) : a->dims[d] != 1)
 			dims[rank++] = a->dims[d];
-	return reshaped(im, a, out, rank, dims);
+	return onnx_reshaped(im, a, out, rank, dims);
 }
 
-static int fold_reshape(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_reshape(struct onnx_import *im, struct onnx_array *out)
 {
-	const struct onnx_array *a = onnx_const_input(im, 0), *shape = onnx_const_input(im, 1);
-	int64_t dims[ONNX_MAX_RANK], known = 1;
-	int d, rank, hole = -1;
+	const struct onnx_array *a = onnx_const_input(im, 0);
+	int64_t dims[ONNX_MAX_RANK];
+	int rank, rc;
 
-	if (!shape || !shape->is_int || shape->count > ONNX_MAX_RANK)
-		return onnx_refuse(im, "a shape that is not a list of integers");
-	rank = (int)shape->count;
-	for (d = 0; d < rank; d++) {
-		dims[d] = shape->i[d];
-		if (dims[d] == 0 && d < a->rank && !onnx_attr_int(im, "allowzero", 0))
-			dims[d] = a->dims[d];
-		if (dims[d] == -1 && hole < 0)
-			hole = d;
-		else if (dims[d] < 0 || __builtin_mul_overflow(known, dims[d], &known))
-			return onnx_refuse(im, "a bad shape");
-	}
-	if (hole >= 0) {
-		if (!known || (int64_t)a->count % known)
-			return onnx_refuse(im, "a shape that does not fit");
-		dims[hole] = (int64_t)a->count / known;
-	}
-	return reshaped(im, a, out, rank, dims);
+	rc = onnx_reshape_dims(im, a->dims, a->rank, a->count, &rank, dims);
+	return rc ? rc : onnx_reshaped(im, a, out, rank, dims);
 }
 
-static int fold_flatten(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_flatten(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *a = onnx_const_input(im, 0);
 	int64_t axis = onnx_attr_int(im, "axis", 1), dims[2] = { 1, 1 };
@@ -327,10 +248,10 @@ static int fold_flatten(struct onnx_import *im, struct onnx_array *out)
 	for (d = 0; d < a->rank; d++)
 		if (__builtin_mul_overflow(dims[d >= axis], a->dims[d], &dims[d >= axis]))
 			return onnx_refuse(im, "a bad shape");
-	return reshaped(im, a, out, 2, dims);
+	return onnx_reshaped(im, a, out, 2, dims);
 }
 
-static int fold_concat(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_concat(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *first = onnx_const_input(im, 0), *a;
 	int64_t dims[ONNX_MAX_RANK];
@@ -350,7 +271,7 @@ static int fold_concat(struct onnx_import *im, struct onnx_array *out)
 				return onnx_refuse(im, "inputs of different shapes");
 		dims[axis] += a->dims[axis];
 	}
-	rc = result_alloc(im, out, first->is_int, first->rank, dims);
+	rc = onnx_result_alloc(im, out, first->is_int, first->rank, dims);
 	if (rc)
 		return rc;
 	for (d = 0; d < first->rank; d++)
@@ -373,7 +294,7 @@ static int fold_concat(struct onnx_import *im, struct onnx_array *out)
 	return ONNX_OK;
 }
 
-static int fold_gather(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_gather(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *a = onnx_const_input(im, 0), *idx = onnx_const_input(im, 1);
 	int64_t dims[ONNX_MAX_RANK];
@@ -394,10 +315,11 @@ static int fold_gather(struct onnx_import *im, struct onnx_array *out)
 	for (k = 0; k < idx->count; k++)
 		if (idx->i[k] < -a->dims[axis] || idx->i[k] >= a->dims[axis])
 			return onnx_refuse(im, "an index out of range");
-	rc = result_alloc(im, out, a->is_int, rank, dims);
+	rc = onnx_result_alloc(im, out, a->is_int, rank, dims);
 	if (rc)
 		return rc;
-	for (o = 0; o < outer; o++)
+	/* Without elements the loops would have nothing to do, but might do it 2^56 times. */
+	for (o = 0; out->count && o < outer; o++)
 		for (k = 0; k < idx->count; k++) {
 			int64_t j = idx->i[k] < 0 ? idx->i[k] + a->dims[axis] : idx->i[k];
 
@@ -425,7 +347,7 @@ static int64_t clamp64(int64_t v, int64_t lo, int64_t hi)
 	return v < lo ? lo : v > hi ? hi : v;
 }
 
-static int fold_slice(struct onnx_import *im, struct onnx_array *out)
+int onnx_fold_slice(struct onnx_import *im, struct onnx_array *out)
 {
 	const struct onnx_array *a = onnx_const_input(im, 0), *in = onnx_const_input(im, 1);
 	const Onnx__AttributeProto *attr = onnx_attr(im, "starts");
@@ -434,7 +356,7 @@ static int fold_slice(struct onnx_import *im, struct onnx_array *out)
 	unsigned int seen = 0;
 	int d, axis, rc;
 
-	strides_of(a, strides);
+	onnx_strides(a, strides);
 	for (d = 0; d < a->rank; d++) {
 		dims[d] = a->dims[d];
 		step[d] = (int64_t)strides[d];
@@ -471,194 +393,27 @@ static int fold_slice(struct onnx_import *im, struct onnx_array *out)
 		offset += start * (int64_t)strides[axis];
 		step[axis] = by * (int64_t)strides[axis];
 	}
-	rc = result_alloc(im, out, a->is_int, a->rank, dims);
+	rc = onnx_result_alloc(im, out, a->is_int, a->rank, dims);
 	if (!rc && out->count)
-		copy_strided(out, a, offset, step);
+		onnx_copy_strided(out, a, offset, step);
 	return rc;
 }
 
-/* Broadcast shape of two arrays; steps are 0 along broadcast dimensions. */
-static int broadcast(struct onnx_import *im, const struct onnx_array *a,
-		     const struct onnx_array *b, int *rank, int64_t *dims)
+/* Shapes are known, those of activations too. */
+int onnx_fold_shape(struct onnx_import *im, struct onnx_array *out)
 {
-	int d, da, db;
-
-	*rank = a->rank > b->rank ? a->rank : b->rank;
-	for (d = 0; d < *rank; d++) {
-		int64_t na, nb;
-
-		da = d - (*rank - a->rank);
-		db = d - (*rank - b->rank);
-		na = da < 0 ? 1 : a->dims[da];
-		nb = db < 0 ? 1 : b->dims[db];
-		if (na != nb && na != 1 && nb != 1)
-			return onnx_refuse(im, "shapes that can't be broadcast");
-		dims[d] = na == 1 ? nb : na;
-	}
-	return ONNX_OK;
-}
-
-static int expanded(struct onnx_import *im, const struct onnx_array *a, int rank,
-		    const int64_t *dims, struct onnx_array *out)
-{
-	size_t strides[ONNX_MAX_RANK];
-	int64_t step[ONNX_MAX_RANK];
-	int d, da, rc;
-
-	strides_of(a, strides);
-	for (d = 0; d < rank; d++) {
-		da = d - (rank - a->rank);
-		step[d] = da < 0 || a->dims[da] == 1 ? 0 : (int64_t)strides[da];
-	}
-	rc = result_alloc(im, out, a->is_int, rank, dims);
-	if (!rc && out->count)
-		copy_strided(out, a, 0, step);
-	return rc;
-}
-
-static int fold_expand(struct onnx_import *im, struct onnx_array *out)
-{
-	const struct onnx_array *a = onnx_const_input(im, 0), *shape = onnx_const_input(im, 1);
-	struct onnx_array want = { 0 };
-	int64_t dims[ONNX_MAX_RANK];
-	int rank, rc;
-
-	if (!shape || !shape->is_int || shape->count > ONNX_MAX_RANK)
-		return onnx_refuse(im, "a shape that is not a list of integers");
-	want.rank = (int)shape->count;
-	memcpy(want.dims, shape->i, shape->count * sizeof(int64_t));
-	rc = broadcast(im, a, &want, &rank, dims);
-	return rc ? rc : expanded(im, a, rank, dims, out);
-}
-
-static int int_binary(struct onnx_import *im, char op, int64_t x, int64_t y, int64_t *z)
-{
-	bool bad = false;
-
-	if (op == '+')
-		bad = __builtin_add_overflow(x, y, z);
-	else if (op == '-')
-		bad = __builtin_sub_overflow(x, y, z);
-	else if (op == '*')
-		bad = __builtin_mul_overflow(x, y, z);
-	else if (!y || (x == INT64_MIN && y == -1))
-		bad = true;
-	else
-		*z = x / y;
-	return bad ? onnx_refuse(im, "integer overflow or division by 0 in constants") : ONNX_OK;
-}
-
-static int fold_binary(struct onnx_import *im, struct onnx_array *out)
-{
-	const struct onnx_array *a = onnx_const_input(im, 0), *b = onnx_const_input(im, 1);
-	const char *name = im->node->op_type;
-	char op = name[0] == 'A' ? '+' : name[0] == 'S' ? '-' : name[0] == 'M' ? '*' : '/';
-	struct onnx_array y = { 0 };
-	int64_t dims[ONNX_MAX_RANK];
-	int rank, rc;
-	size_t i;
-
-	if (!b || a->is_int != b->is_int)
-		return onnx_refuse(im, "operands of different types");
-	rc = broadcast(im, a, b, &rank, dims);
-	if (!rc)
-		rc = expanded(im, a, rank, dims, out);
-	if (rc)
-		return rc;
-	rc = expanded(im, b, rank, dims, &y);
-	for (i = 0; !rc && i < out->count; i++) {
-		if (out->is_int)
-			rc = int_binary(im, op, out->i[i], y.i[i], &out->i[i]);
-		else if (op == '+')
-			out->f[i] += y.f[i];
-		else if (op == '-')
-			out->f[i] -= y.f[i];
-		else if (op == '*')
-			out->f[i] *= y.f[i];
-		else
-			out->f[i] /= y.f[i];
-	}
-	onnx_array_free(&y);
-	if (rc)
-		onnx_array_free(out);
-	return rc;
-}
-
-static int fold_unary(struct onnx_import *im, struct onnx_array *out)
-{
-	const struct onnx_array *a = onnx_const_input(im, 0);
-	const char *op = im->node->op_type;
-	size_t i;
-	int rc = reshaped(im, a, out, a->rank, a->dims);
-
-	if (rc || !strcmp(op, "Identity"))
-		return rc;
-	for (i = 0; i < out->count; i++) {
-		if (out->is_int && !strcmp(op, "Neg"))
-			out->i[i] = (int64_t)(0 - (uint64_t)out->i[i]);
-		else if (out->is_int)
-			continue;	/* rounding leaves integers as they are */
-		else if (!strcmp(op, "Neg"))
-			out->f[i] = -out->f[i];
-		else if (!strcmp(op, "Sqrt"))
-			out->f[i] = sqrtf(out->f[i]);
-		else if (!strcmp(op, "Floor"))
-			out->f[i] = floorf(out->f[i]);
-		else
-			out->f[i] = ceilf(out->f[i]);
-	}
-	return ONNX_OK;
-}
-
-static const struct {
-	const char *op;
-	int (*fold)(struct onnx_import *im, struct onnx_array *out);
-} folders[] = {
-	{ "Constant", fold_constant }, { "ConstantOfShape", fold_constant_of_shape },
-	{ "Cast", fold_cast }, { "Transpose", fold_transpose }, { "Squeeze", fold_squeeze },
-	{ "Unsqueeze", fold_unsqueeze }, { "Reshape", fold_reshape },
-	{ "Flatten", fold_flatten }, { "Concat", fold_concat }, { "Gather", fold_gather },
-	{ "Slice", fold_slice }, { "Expand", fold_expand }, { "Add", fold_binary },
-	{ "Sub", fold_binary }, { "Mul", fold_binary }, { "Div", fold_binary },
-	{ "Neg", fold_unary }, { "Sqrt", fold_unary }, { "Floor", fold_unary },
-	{ "Ceil", fold_unary }, { "Identity", fold_unary },
-};
-
-#define FOLDERS	(sizeof(folders) / sizeof(folders[0]))
-
-bool onnx_can_fold(const char *op)
-{
-	size_t i;
-
-	for (i = 0; i < FOLDERS; i++)
-		if (!strcmp(folders[i].op, op))
-			return true;
-	return false;
-}
-
-int onnx_fold(struct onnx_import *im)
-{
-	struct onnx_array out = { 0 };
-	struct onnx_value *v;
-	size_t i;
+	const struct onnx_value *v = onnx_input(im, 0);
+	bool constant = v->kind == ONNX_CONST;
+	int rank = constant ? v->array.rank : v->rank;
+	const int64_t *dims = constant ? v->array.dims : v->dims;
+	int64_t start = onnx_attr_int(im, "start", 0), end = onnx_attr_int(im, "end", rank), count;
 	int rc;
 
-	if (im->node->n_output != 1)
-		return onnx_refuse(im, "%zu outputs", im->node->n_output);
-	if (strcmp(im->node->op_type, "Constant") && !onnx_const_input(im, 0))
-		return onnx_refuse(im, "the first input is missing");
-	for (i = 0; i < FOLDERS; i++)
-		if (!strcmp(folders[i].op, im->node->op_type))
-			break;
-	rc = folders[i].fold(im, &out);
-	if (rc)
-		return rc;
-	v = onnx_define(im, im->node->output[0]);
-	if (!v) {
-		onnx_array_free(&out);
-		return net_nomem(im->err);
-	}
-	v->kind = ONNX_CONST;
-	v->array = out;
-	return ONNX_OK;
+	start = clamp64(start < 0 ? start + rank : start, 0, rank);
+	end = clamp64(end < 0 ? end + rank : end, 0, rank);
+	count = end > start ? end - start : 0;
+	rc = onnx_array_alloc(im, out, true, 1, &count);
+	if (!rc)
+		memcpy(out->i, dims + start, (size_t)count * sizeof(*dims));
+	return rc;
 }

@@ -4,7 +4,10 @@
  * dropping what nothing reads, renumbering (graph.h, net_simplify()).
  *
  * A merged layer is marked by in_count 0 until net_compact() drops it. A layer
- * is looked up by the tensor that it writes; each tensor has one writer.
+ * is looked up by the tensor that it writes; each tensor has one writer. Layers
+ * are merged in their order, each into one before it, so one pass does: what a
+ * layer reads is final when its turn comes. All of it takes time that grows with
+ * the number of layers and inputs, no faster: files may be hostile.
  */
 #include <errno.h>
 #include <math.h>
@@ -16,6 +19,7 @@
 struct uses {
 	int32_t *writer;	/* by tensor: layer, -1 for the input */
 	uint32_t *readers;	/* by tensor: how often it is read */
+	uint32_t *stands_for;	/* by tensor: the one to read instead, mostly itself */
 };
 
 static bool layer_is_dead(const struct net_layer *l)
@@ -30,17 +34,36 @@ static void uses_count(const struct net *net, struct uses *u)
 	for (i = 0; i < net->tensor_count; i++) {
 		u->writer[i] = -1;
 		u->readers[i] = 0;
+		u->stands_for[i] = i;
 	}
 	for (i = 0; i < net->layer_count; i++) {
 		const struct net_layer *l = &net->layers[i];
 
-		if (layer_is_dead(l))
-			continue;
 		u->writer[l->out] = (int32_t)i;
 		for (k = 0; k < l->in_count; k++)
 			u->readers[l->in[k]]++;
 	}
 	u->readers[net->output]++;
+}
+
+/* The layer is no more; what it read is read less. */
+static void layer_kill(struct uses *u, struct net_layer *l)
+{
+	uint32_t k;
+
+	for (k = 0; k < l->in_count; k++)
+		u->readers[l->in[k]]--;
+	l->in_count = 0;
+}
+
+/* Layers that nothing reads, from the last on so that those before them follow. */
+static void unread_drop(struct net *net, struct uses *u)
+{
+	uint32_t i;
+
+	for (i = net->layer_count; i--;)
+		if (!layer_is_dead(&net->layers[i]) && !u->readers[net->layers[i].out])
+			layer_kill(u, &net->layers[i]);
 }
 
 /* The layer that writes input @k of @l, if @l alone reads it. */
@@ -72,14 +95,16 @@ static bool is_clamp(const struct net *net, const struct net_layer *l)
 }
 
 /* @p takes over @l's output, @l disappears. */
-static void absorb(struct net_layer *p, struct net_layer *l)
+static void absorb(struct net *net, struct uses *u, struct net_layer *p, struct net_layer *l)
 {
+	layer_kill(u, l);
 	p->out = l->out;
-	l->in_count = 0;
+	u->writer[p->out] = (int32_t)(p - net->layers);
 }
 
 /* y = scale * (w x + b) + bias: into the weights of the convolution before. */
-static void fold_affine(struct net *net, struct net_layer *p, struct net_layer *l)
+static void fold_affine(struct net *net, struct uses *u, struct net_layer *p,
+			struct net_layer *l)
 {
 	uint32_t c, channels = net->tensors[l->out].c;
 	size_t i, sum = net_layer_sum(net, p);
@@ -94,11 +119,11 @@ static void fold_affine(struct net *net, struct net_layer *p, struct net_layer *
 	}
 	p->act_min = l->act_min;
 	p->act_max = l->act_max;
-	absorb(p, l);
+	absorb(net, u, p, l);
 }
 
 /* Intersect bounds, as clamp(clamp(x)) does where the second interval meets the first. */
-static void fuse_clamp(struct net_layer *p, struct net_layer *l)
+static void fuse_clamp(struct net_layer *p, const struct net_layer *l)
 {
 	float lo = fmaxf(p->act_min, l->act_min), hi = fminf(p->act_max, l->act_max);
 
@@ -108,7 +133,6 @@ static void fuse_clamp(struct net_layer *p, struct net_layer *l)
 		p->act_min = lo;
 		p->act_max = hi;
 	}
-	absorb(p, l);
 }
 
 static bool takes_bounds(const struct net_layer *l)
@@ -131,93 +155,115 @@ static bool clamp_lift(struct net *net, struct uses *u, struct net_layer *p,
 		if (!above || !takes_bounds(above))
 			return false;
 	}
-	for (k = 0; k < p->in_count; k++) {
-		struct net_layer tmp = *l;
-
-		above = only_producer(net, u, p, k);
-		tmp.out = above->out;
-		fuse_clamp(above, &tmp);
-	}
-	absorb(p, l);
+	for (k = 0; k < p->in_count; k++)
+		fuse_clamp(only_producer(net, u, p, k), l);
+	absorb(net, u, p, l);
 	return true;
 }
 
-static bool layer_fuse(struct net *net, struct uses *u, uint32_t i)
+static bool layer_fuse(struct net *net, struct uses *u, struct net_layer *l)
 {
-	struct net_layer *l = &net->layers[i], *p;
+	struct net_layer *p;
 
-	if (layer_is_dead(l) || l->kind != NET_AFFINE)
+	if (l->kind != NET_AFFINE)
 		return false;
 	p = only_producer(net, u, l, 0);
 	if (!p)
 		return false;
 	if (!has_bounds(p) && (net_layer_has_weights(p) || p->kind == NET_AFFINE)) {
-		fold_affine(net, p, l);
+		fold_affine(net, u, p, l);
 		return true;
 	}
 	if (!is_clamp(net, l))
 		return false;
 	if (takes_bounds(p)) {
 		fuse_clamp(p, l);
+		absorb(net, u, p, l);
 		return true;
 	}
 	return clamp_lift(net, u, p, l);
 }
 
-/* Zeros around a convolution's input are its own padding. */
-static bool pad_join(struct net *net, struct uses *u, uint32_t i)
+/* Whether zeros around the input of @l are the same as padding of its own. */
+static bool takes_zeros(const struct net *net, const struct uses *u, const struct net_layer *l,
+			const struct net_layer *pad)
 {
-	struct net_layer *l = &net->layers[i], *p;
+	int32_t above;
 
-	if (layer_is_dead(l) || (l->kind != NET_CONV && l->kind != NET_PAD) ||
-	    u->writer[l->in[0]] < 0)
+	switch (l->kind) {
+	case NET_CONV:
+	case NET_PAD:
+		return true;
+	case NET_AVGPOOL:
+		/* They are counted, so padding of its own must be, too. */
+		return l->count_padding ||
+		       (!l->pad_top && !l->pad_left && !l->pad_bottom && !l->pad_right);
+	case NET_MAXPOOL:
+		/* No zero is larger than what a ReLU lets through. */
+		above = u->writer[pad->in[0]];
+		return above >= 0 && net->layers[above].act_min >= 0;
+	default:
 		return false;
+	}
+}
+
+static void pad_join(const struct net *net, struct uses *u, struct net_layer *l)
+{
+	struct net_layer *p;
+
+	if (u->writer[l->in[0]] < 0)
+		return;
 	p = &net->layers[u->writer[l->in[0]]];
-	if (p->kind != NET_PAD)
-		return false;
-	/* The pad may have several convolutions after it: each takes its own copy. */
+	if (p->kind != NET_PAD || !takes_zeros(net, u, l, p))
+		return;
+	/* The pad may have several layers after it: each takes its own copy. */
 	l->pad_top += p->pad_top;
 	l->pad_left += p->pad_left;
 	l->pad_bottom += p->pad_bottom;
 	l->pad_right += p->pad_right;
+	l->count_padding |= l->kind == NET_AVGPOOL;
+	u->readers[p->in[0]]++;
+	u->readers[p->out]--;
 	l->in[0] = p->in[0];
-	return true;
+	if (!u->readers[p->out])
+		layer_kill(u, p);
 }
 
 /* An AFFINE that scales nothing and bounds nothing. */
-static bool identity_drop(struct net *net, struct uses *u, uint32_t i)
+static bool identity_drop(struct net *net, struct uses *u, struct net_layer *l)
 {
-	struct net_layer *l = &net->layers[i];
-	uint32_t j, k;
-
-	if (layer_is_dead(l) || l->kind != NET_AFFINE || has_bounds(l) || !is_clamp(net, l))
+	if (l->kind != NET_AFFINE || has_bounds(l) || !is_clamp(net, l))
 		return false;
 	if (l->out == net->output) {
 		if (u->writer[l->in[0]] < 0)
 			return false;
 		net->output = l->in[0];
 	}
-	for (j = 0; j < net->layer_count; j++)
-		for (k = 0; k < net->layers[j].in_count; k++)
-			if (net->layers[j].in[k] == l->out)
-				net->layers[j].in[k] = l->in[0];
-	l->in_count = 0;
+	u->stands_for[l->out] = l->in[0];
+	u->readers[l->in[0]] += u->readers[l->out];
+	layer_kill(u, l);
 	return true;
 }
 
-/* An unread layer does nothing. */
-static bool unread_drop(struct net *net, struct uses *u, uint32_t i)
+static void layers_merge(struct net *net, struct uses *u)
 {
-	struct net_layer *l = &net->layers[i];
+	uint32_t i, k;
 
-	if (layer_is_dead(l) || u->readers[l->out])
-		return false;
-	l->in_count = 0;
-	return true;
+	for (i = 0; i < net->layer_count; i++) {
+		struct net_layer *l = &net->layers[i];
+
+		for (k = 0; k < l->in_count; k++)
+			l->in[k] = u->stands_for[l->in[k]];
+		if (layer_is_dead(l) || identity_drop(net, u, l))
+			continue;
+		pad_join(net, u, l);
+		layer_fuse(net, u, l);
+	}
 }
 
 static int check_left_over(const struct net *net, struct net_error *err)
 {
+	const struct net_tensor *ti, *to;
 	uint32_t i;
 
 	for (i = 0; i < net->layer_count; i++) {
@@ -227,18 +273,28 @@ static int check_left_over(const struct net *net, struct net_error *err)
 			continue;
 		if (l->kind == NET_PAD)
 			return net_fail(err, "layer '%.200s': Pad is supported only right before a "
-					"convolution", l->name);
-		if (l->kind == NET_CONV &&
-		    (l->pad_top > 255 || l->pad_left > 255 || l->pad_bottom > 255 ||
-		     l->pad_right > 255 ||
-		     l->pad_top >= (l->kernel_h - 1) * l->dilation_h + 1 ||
-		     l->pad_bottom >= (l->kernel_h - 1) * l->dilation_h + 1 ||
-		     l->pad_left >= (l->kernel_w - 1) * l->dilation_w + 1 ||
-		     l->pad_right >= (l->kernel_w - 1) * l->dilation_w + 1))
+					"convolution, AveragePool, or MaxPool after a ReLU",
+					l->name);
+		if (l->kind != NET_CONV && l->kind != NET_AVGPOOL && l->kind != NET_MAXPOOL)
+			continue;
+		if (l->pad_top > 255 || l->pad_left > 255 || l->pad_bottom > 255 ||
+		    l->pad_right > 255 ||
+		    l->pad_top >= (l->kernel_h - 1) * l->dilation_h + 1 ||
+		    l->pad_bottom >= (l->kernel_h - 1) * l->dilation_h + 1 ||
+		    l->pad_left >= (l->kernel_w - 1) * l->dilation_w + 1 ||
+		    l->pad_right >= (l->kernel_w - 1) * l->dilation_w + 1)
 			return net_fail(err,
 					"layer '%.200s': the padding is as large as the kernel, "
 					"which the card can't do",
 					l->name);
+		/* A pool's last window must reach an element (FORMAT.md section 4.1). */
+		to = &net->tensors[l->out];
+		ti = &net->tensors[l->in[0]];
+		if (l->kind != NET_CONV &&
+		    ((to->h - 1) * l->stride_h >= ti->h + l->pad_top ||
+		     (to->w - 1) * l->stride_w >= ti->w + l->pad_left))
+			return net_fail(err, "layer '%.200s': a window that lies in the padding "
+					"alone, which the card can't do", l->name);
 	}
 	return 0;
 }
@@ -289,45 +345,6 @@ static int net_compact(struct net *net, struct net_error *err)
 	return 0;
 }
 
-/* A concatenation of more than 8 inputs becomes a chain of them. */
-static int concat_split(struct net *net, struct net_error *err)
-{
-	struct net_layer head;
-	uint32_t i, k, c;
-	int t;
-
-	for (i = 0; i < net->layer_count; i++) {
-		while (net->layers[i].kind == NET_CONCAT && net->layers[i].in_count > 8) {
-			const struct net_tensor *o = &net->tensors[net->layers[i].out];
-
-			net_layer_init(&head, NET_CONCAT);
-			head.in_count = 8;
-			for (k = 0, c = 0; k < 8; k++) {
-				head.in[k] = net->layers[i].in[k];
-				c += net->tensors[head.in[k]].c;
-			}
-			t = net_add_tensor(net, o->name, c, o->h, o->w, err);
-			if (t < 0)
-				return t;
-			head.out = (uint32_t)t;
-			head.name = net->layers[i].name;
-			t = net_add_layer(net, &head, err);
-			if (t)
-				return t;
-			/* The new layer goes right before the one it feeds. */
-			head = net->layers[net->layer_count - 1];
-			memmove(&net->layers[i + 1], &net->layers[i],
-				(net->layer_count - 1 - i) * sizeof(head));
-			net->layers[i++] = head;
-			net->layers[i].in[0] = head.out;
-			memmove(&net->layers[i].in[1], &net->layers[i].in[8],
-				(net->layers[i].in_count - 8) * sizeof(uint32_t));
-			net->layers[i].in_count -= 7;
-		}
-	}
-	return 0;
-}
-
 /* A small file can describe work without end; and weights may have become infinite by folding. */
 static int check_size(const struct net *net, struct net_error *err)
 {
@@ -366,31 +383,20 @@ static int check_size(const struct net *net, struct net_error *err)
 
 int net_simplify(struct net *net, struct net_error *err)
 {
-	struct uses u = { NULL, NULL };
-	bool changed = true;
-	uint32_t i;
+	struct uses u = { NULL, NULL, NULL };
 	int rc;
 
-	rc = concat_split(net, err);
-	if (rc)
-		return rc;
 	u.writer = calloc(net->tensor_count, sizeof(*u.writer));
 	u.readers = calloc(net->tensor_count, sizeof(*u.readers));
-	if (!u.writer || !u.readers) {
+	u.stands_for = calloc(net->tensor_count, sizeof(*u.stands_for));
+	if (!u.writer || !u.readers || !u.stands_for) {
 		rc = net_nomem(err);
 		goto out;
 	}
-	while (changed) {
-		changed = false;
-		uses_count(net, &u);
-		for (i = 0; i < net->layer_count; i++) {
-			if (!unread_drop(net, &u, i) && !identity_drop(net, &u, i) &&
-			    !pad_join(net, &u, i) && !layer_fuse(net, &u, i))
-				continue;
-			changed = true;
-			uses_count(net, &u);
-		}
-	}
+	uses_count(net, &u);
+	unread_drop(net, &u);
+	layers_merge(net, &u);
+	unread_drop(net, &u);
 	rc = check_left_over(net, err);
 	if (!rc)
 		rc = net_compact(net, err);
@@ -406,5 +412,6 @@ int net_simplify(struct net *net, struct net_error *err)
 out:
 	free(u.writer);
 	free(u.readers);
+	free(u.stands_for);
 	return rc;
 }
