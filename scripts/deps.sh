@@ -18,7 +18,8 @@ compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 
 # The host-side tests: prove, static checks, documentation checks.
 check='perl sparse g++ groff-base binutils
-	python3-torch python3-torchvision python3-onnx python3-numpy libonnx-testdata'
+	python3-torch python3-torchvision python3-onnx python3-numpy libonnx-testdata
+	python3 chromium fonts-dejavu-core'
 
 # The emulator's build, the module's build, the guest.
 vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
