@@ -10,6 +10,7 @@ COMPRESS_SRCS := \
 	tools/compress/compare_report.c \
 	tools/compress/compare_run.c \
 	tools/compress/image.c \
+	tools/compress/list_ops.c \
 	tools/compress/main.c \
 	tools/compress/network.c \
 	tools/compress/options.c \

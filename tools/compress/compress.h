@@ -139,4 +139,10 @@ int report_write(const struct image_info *info, const void *image, size_t len,
 		 const struct score *calibration, const struct score *evaluation, char *err,
 		 size_t errlen);
 
+/**
+ * list_ops_run() - print the operators of o->model and whether they are supported
+ * Return: 0, or a negative errno where something is not, @err is one line.
+ */
+int list_ops_run(const struct compress_options *o, char *err, size_t errlen);
+
 #endif

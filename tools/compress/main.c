@@ -228,5 +228,7 @@ int main(int argc, char **argv)
 		return flush(rc - 1);
 	if (c.o.action == COMPRESS_COMPARE)
 		return flush(compare(&c.o));
+	if (c.o.action == COMPRESS_LIST_OPS)
+		return flush(list_ops_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0);
 	return flush(compress(&c));
 }

@@ -15,6 +15,7 @@ NET_ONNX_SRCS := \
 	tools/net/onnx_import.c \
 	tools/net/onnx_ops.c \
 	tools/net/onnx_scan.c \
+	tools/net/onnx_survey.c \
 	tools/net/onnx_values.c \
 	tools/net/onnx_view.c \
 	tools/net/onnx_window.c
