@@ -9,6 +9,9 @@ COMPRESS_SRCS := \
 	tools/compress/compare.c \
 	tools/compress/compare_report.c \
 	tools/compress/compare_run.c \
+	tools/compress/export_build.c \
+	tools/compress/export_layers.c \
+	tools/compress/export_onnx.c \
 	tools/compress/image.c \
 	tools/compress/list_ops.c \
 	tools/compress/main.c \
@@ -21,6 +24,9 @@ COMPRESS_SRCS := \
 	tools/compress/report_json.c \
 	tools/compress/report_style.c \
 	tools/compress/report_svg.c
+
+$(foreach t,obj san,$(patsubst %.c,$(O)/$(t)/%.o,$(filter tools/compress/export_%,$(COMPRESS_SRCS)))): \
+	| $(O)/gen/onnx.pb-c.h
 
 COMPRESS_OBJS := $(COMPRESS_SRCS:%.c=$(O)/obj/%.o)
 

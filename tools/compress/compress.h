@@ -145,4 +145,21 @@ int report_write(const struct image_info *info, const void *image, size_t len,
  */
 int list_ops_run(const struct compress_options *o, char *err, size_t errlen);
 
+/**
+ * export_onnx() - write an image as a standard ONNX file that any runtime runs
+ * @bound: how far an engine's output is from the card's, in real values, when every 8-bit value that
+ *         the last layer sums is at most a step off
+ *
+ * Return: 0 or a negative errno with @err: -EBADMSG a refused image, -ERANGE constants beyond single
+ * precision, -EFBIG above 2 GiB, -ENOMEM, or what the system said about @path.
+ */
+int export_onnx(const void *image, size_t len, const char *path, double *bound, char *err,
+		size_t errlen);
+
+/** export_made() - the image just made, to o->export_onnx. Return: exit status. */
+int export_made(const struct compress_options *o, const void *image, size_t len);
+
+/** export_file() - o->image to o->export_onnx. Return: exit status. */
+int export_file(const struct compress_options *o);
+
 #endif

@@ -201,6 +201,8 @@ static int compress(struct compression *c)
 				c->o.evaluate ? &c->evaluation_score : NULL, c->err,
 				sizeof(c->err)))
 		rc = fail("", c->err);
+	if (!rc && c->o.export_onnx)
+		rc = export_made(&c->o, c->image, c->len);
 	free(c->image);
 	qnet_destroy(c->q);
 	classes_free(c->info.classes, c->info.class_count);
@@ -230,5 +232,7 @@ int main(int argc, char **argv)
 		return flush(compare(&c.o));
 	if (c.o.action == COMPRESS_LIST_OPS)
 		return flush(list_ops_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0);
+	if (c.o.action == COMPRESS_EXPORT)
+		return flush(export_file(&c.o));
 	return flush(compress(&c));
 }

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+/* An .fqz image as a standard ONNX file (compress.h). */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "common/file.h"
+#include "compress.h"
+#include "export_onnx.h"
+
+#define EXPORT_IR_VERSION	7	/* that of ONNX 1.8, which brought opset 13 */
+#define EXPORT_OPSET		13
+
+/* The picture's bytes, as the card takes them, and their real values. */
+static void input(struct export *e)
+{
+	const struct fqz_tensor *t = &e->img->tensors[0];
+	char *name = export_text(e, "picture");
+	Onnx__ValueInfoProto **list = export_alloc(e, sizeof(*list));
+	Onnx__ValueInfoProto *value = export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__UINT8,
+						   t, true);
+
+	export_scalar(e, export_text(e, "t0_scale"), t->scale);
+	export_zero(e, export_text(e, "t0_zero"), true);
+	export_dequantize(e, 0, name);
+	if (!list)
+		return;
+	list[0] = value;
+	e->graph.input = list;
+	e->graph.n_input = 1;
+}
+
+/* A list of classes is [N, classes], anything else [N, C, H, W]. */
+static void output(struct export *e)
+{
+	uint32_t last = e->img->layer_count;
+	struct fqz_tensor t = e->img->tensors[last];
+	char *name = export_tensor_name(e, last), *x = name;
+	Onnx__ValueInfoProto **list = export_alloc(e, sizeof(*list));
+
+	if (e->img->class_count) {
+		export_declare(e, export_value(e, x, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &t, true));
+		name = export_node(e, "Flatten", export_text(e, "logits"), x, NULL);
+		export_int(e, "axis", 1);
+		t.c = e->img->class_count;
+	}
+	if (!list)
+		return;
+	list[0] = export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &t,
+			       !e->img->class_count);
+	e->graph.output = list;
+	e->graph.n_output = 1;
+}
+
+/* What a program must know to make inputs and read outputs. */
+static void picture_meta(struct export *e)
+{
+	static const char *const colors[] = { "rgb", "bgr", "gray", "none" };
+	const struct fqz_image *img = e->img;
+
+	export_meta(e, "fqaccel.color", export_text(e, "%s", colors[img->color]));
+	export_meta(e, "fqaccel.resize_shorter", export_text(e, "%u", img->resize_shorter));
+	export_meta(e, "fqaccel.mean", export_text(e, "%.9g,%.9g,%.9g", img->mean[0], img->mean[1],
+						   img->mean[2]));
+	export_meta(e, "fqaccel.std", export_text(e, "%.9g,%.9g,%.9g", img->std[0], img->std[1],
+						  img->std[2]));
+	export_meta(e, "fqaccel.range", export_text(e, "%s", img->range255 ? "0..255" : "0..1"));
+	export_meta(e, "fqaccel.output_step",
+		    export_text(e, "%.9g", img->tensors[img->layer_count].scale));
+	export_meta(e, "fqaccel.output_bound", export_text(e, "%.9g", e->deviation));
+}
+
+/* Class names have no line feed (FORMAT.md section 8). */
+static char *class_lines(struct export *e)
+{
+	size_t size = 1;
+	uint32_t i;
+	char *lines, *p;
+
+	for (i = 0; i < e->img->class_count; i++)
+		size += strlen(e->img->classes[i]) + 1;
+	lines = export_alloc(e, size);
+	for (p = lines, i = 0; lines && i < e->img->class_count; i++) {
+		p = stpcpy(p, e->img->classes[i]);
+		*p++ = '\n';
+	}
+	return lines;
+}
+
+static void metadata(struct export *e, const void *image, size_t len)
+{
+	uint32_t i;
+
+	picture_meta(e);
+	if (e->img->class_count)
+		export_meta(e, "fqaccel.classes", class_lines(e));
+	export_meta(e, "fqaccel.crc32c", export_text(e, "%08x", fqz_crc32c(0, image, len)));
+	for (i = 0; i < e->img->meta_count; i++)
+		export_meta(e, export_text(e, "image.%s", e->img->meta[i].key),
+			    export_text(e, "%s", e->img->meta[i].value));
+}
+
+static void describe(struct export *e, Onnx__OperatorSetIdProto **opset)
+{
+	const char *name = fqz_image_meta(e->img, "source.name");
+
+	*opset = export_alloc(e, sizeof(**opset));
+	if (!*opset)
+		return;
+	onnx__operator_set_id_proto__init(*opset);
+	(*opset)->domain = (char *)"";
+	(*opset)->has_version = 1;
+	(*opset)->version = EXPORT_OPSET;
+	e->model.has_ir_version = 1;
+	e->model.ir_version = EXPORT_IR_VERSION;
+	e->model.opset_import = opset;
+	e->model.n_opset_import = 1;
+	e->model.producer_name = (char *)"fqaccel-compress";
+	e->model.producer_version = (char *)FQACCEL_VERSION;
+	e->model.graph = &e->graph;
+	e->graph.name = export_text(e, "%s", name && *name ? name : "fqaccel");
+	e->model.doc_string = (char *)
+		"A network of an .fqz image in real values. picture: bytes [N, C, H, W], 0 to 255, the "
+		"channels in the order of fqaccel.color; normalization is part of the network. Weights are "
+		"the image's integers times its 16-bit scales, tN_q the 8-bit values of the image's tensor N.";
+}
+
+static void save(struct export *e, const char *path)
+{
+	uint8_t *data;
+	size_t n;
+
+	if (e->rc)
+		return;
+	n = onnx__model_proto__get_packed_size(&e->model);
+	if (n > INT32_MAX) {
+		export_fail(e, -EFBIG, "an ONNX file holds at most 2 GiB");
+		return;
+	}
+	data = malloc(n);
+	if (!data) {
+		export_fail(e, -ENOMEM, "out of memory");
+		return;
+	}
+	onnx__model_proto__pack(&e->model, data);
+	e->rc = file_write(path, data, n, e->err, e->errlen);
+	free(data);
+}
+
+int export_onnx(const void *image, size_t len, const char *path, double *bound, char *err,
+		size_t errlen)
+{
+	struct export e = { .layer = FQZ_NO_LAYER, .err = err, .errlen = errlen };
+	struct fqz_error error = { 0 };
+	struct fqz_image *img = NULL;
+	Onnx__OperatorSetIdProto *opset;
+	uint32_t i;
+
+	if (fqz_image_open(image, len, &img, &error)) {
+		snprintf(err, errlen, "%s at byte %llu: %s", fqz_reason_name(error.reason),
+			 (unsigned long long)error.offset, error.what);
+		return -EBADMSG;
+	}
+	e.img = img;
+	onnx__model_proto__init(&e.model);
+	onnx__graph_proto__init(&e.graph);
+	describe(&e, &opset);
+	input(&e);
+	for (i = 0; !e.rc && i < img->layer_count; i++)
+		export_layer(&e, i);
+	output(&e);
+	metadata(&e, image, len);
+	save(&e, path);
+	*bound = e.deviation;
+	export_free(&e);
+	fqz_image_close(img);
+	return e.rc;
+}
+
+static int refuse(const char *what, const char *why)
+{
+	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
+	return 1;
+}
+
+/* The file that is read, or was just written, is not to be replaced. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
+	       S_ISREG(x.st_mode);
+}
+
+static int export_image(const struct compress_options *o, const char *name, const void *image,
+			size_t len)
+{
+	char err[1024];
+	double bound;
+	int rc;
+
+	if (same_file(o->export_onnx, name))
+		return refuse(o->export_onnx, "--export-onnx names the image itself");
+	rc = export_onnx(image, len, o->export_onnx, &bound, err, sizeof(err));
+	if (rc == -EBADMSG || rc == -ERANGE || rc == -EFBIG || rc == -ENOMEM)
+		return refuse(name, err);
+	if (rc)
+		return refuse("", err);
+	if (!o->quiet && !o->json)
+		printf("%s: ONNX, opset %d; one step of rounding in each value that the last layer takes "
+		       "moves an output by at most %.3g\n", o->export_onnx, EXPORT_OPSET, bound);
+	return 0;
+}
+
+int export_made(const struct compress_options *o, const void *image, size_t len)
+{
+	if (same_file(o->export_onnx, o->model))
+		return refuse(o->export_onnx, "--export-onnx names the model that was read");
+	return export_image(o, o->output, image, len);
+}
+
+int export_file(const struct compress_options *o)
+{
+	char err[1024];
+	void *image;
+	size_t len;
+	int rc;
+
+	if (file_read(o->image, UINT32_MAX, &image, &len, err, sizeof(err)))
+		return refuse("", err);
+	rc = export_image(o, o->image, image, len);
+	free(image);
+	return rc;
+}
