@@ -145,14 +145,14 @@ static void test_layer(uint32_t groups, const char *what)
 	outputs = f.net->tensors[1].c;
 	ok(!gram_compute(f.net, &f.net->layers[0], 0, &source, 1, 2, &g) &&
 	   !quant_nearest(f.w, outputs, sum, 0, &o, &nearest) &&
-	   !quant_feedback(f.w, outputs, sum, &g, &o, &feedback), "%s: both roundings run", what);
+	   !quant_feedback(f.w, f.w, 0, outputs, sum, &g, &o, &feedback), "%s: both roundings run", what);
 	en = output_error(&f, &nearest);
 	ef = output_error(&f, &feedback);
 	ok(ef < (groups > 1 ? 0.7 : 0.25) * en,
 	   "%s: feedback lowers the output error, %.2e to %.2e", what, en, ef);
 	o.mode = QUANT_AUTO;
 	o.by_error = true;
-	ok(!quant_feedback(f.w, outputs, sum, &g, &o, &best), "%s: the better mode", what);
+	ok(!quant_feedback(f.w, f.w, 0, outputs, sum, &g, &o, &best), "%s: the better mode", what);
 	eb = output_error(&f, &best);
 	ok(eb < 1.1 * ef, "%s: is no worse than shift, %.2e", what, eb);
 	quant_weights_free(&nearest);

@@ -194,7 +194,7 @@ static double decibels(double signal, double noise)
 }
 
 /* Both comparisons over all pictures, less each output's mean. */
-static int compare(const void *image, size_t len, const struct net *net, const uint8_t *pixels,
+static int compare_card(const void *image, size_t len, const struct net *net, const uint8_t *pixels,
 		   struct result *r)
 {
 	double signal = 0, noise[2] = { 0, 0 };
@@ -282,7 +282,7 @@ static void run(const char *what, struct onnx_build *b)
 	if (!ok(q && !image_make(&info, &image, &len, text, sizeof(text)), "%s: written", what))
 		diag("%s%s", q ? "" : err.text, text);
 	else
-		ok(!compare(image, len, net, pixels, &r), "%s: runs on the card", what);
+		ok(!compare_card(image, len, net, pixels, &r), "%s: runs on the card", what);
 	ok(r.card_to_float > 28, "%s: %.1f dB to its own float execution", what, r.card_to_float);
 	ok(r.card_to_net > 18, "%s: %.1f dB to the network of the file", what, r.card_to_net);
 	free(image);

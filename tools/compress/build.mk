@@ -18,6 +18,7 @@ COMPRESS_SRCS := \
 	tools/compress/network.c \
 	tools/compress/options.c \
 	tools/compress/pictures.c \
+	tools/compress/plan.c \
 	tools/compress/report.c \
 	tools/compress/report_collect.c \
 	tools/compress/report_html.c \

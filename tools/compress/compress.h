@@ -60,6 +60,14 @@ int network_normalize(struct net *net, const struct compress_options *o, struct 
 /** compare() - --compare; returns the exit status. */
 int compare(const struct compress_options *o);
 
+/**
+ * plan_make() - what each layer gets: the options for all, then --config, then --keep
+ * @layers: result, by layer, to be freed; a sparsity below 0 is --sparsity's
+ * Return: 0 or a negative errno, @err is one line.
+ */
+int plan_make(const struct compress_options *o, const struct net *net,
+	      struct quantize_layer_options **layers, char *err, size_t errlen);
+
 /* Pictures as the network takes them, N * C * H * W bytes, and their labels. */
 struct picture_set {
 	size_t count;

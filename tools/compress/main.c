@@ -19,6 +19,7 @@ struct compression {
 	struct compress_options o;
 	struct net *net;
 	struct qnet *q;
+	struct quantize_layer_options *layers;
 	struct image_info info;
 	struct picture_set calibration, evaluation;
 	struct score calibration_score, evaluation_score;
@@ -70,6 +71,9 @@ static int load_network(struct compression *c)
 	c->info.color = channels == 1 ? FQZ_GRAY : o->bgr ? FQZ_BGR : FQZ_RGB;
 	if (network_normalize(c->net, o, &err))
 		return fail(o->model, err.text);
+	if (plan_make(o, c->net, &c->layers, c->err, sizeof(c->err)))
+		return fail("", c->err);
+	o->quantize.layers = c->layers;
 	return load_classes(c);
 }
 
@@ -205,6 +209,7 @@ static int compress(struct compression *c)
 		rc = export_made(&c->o, c->image, c->len);
 	free(c->image);
 	qnet_destroy(c->q);
+	free(c->layers);
 	classes_free(c->info.classes, c->info.class_count);
 	pictures_free(&c->calibration);
 	pictures_free(&c->evaluation);

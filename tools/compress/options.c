@@ -32,13 +32,14 @@ static const char usage[] =
 "      --keep LAYER=BITS   another width for a layer, by name; may be repeated\n"
 "      --config FILE       widths, modes, sparsities and coders by layer, one in a line:\n"
 "                          LAYER [bits=N] [mode=MODE] [sparsity=X] [coder=CODER]\n"
-"      --sparsity X        share of the weights to prune, 0 to 1 (0)\n"
+"      --sparsity X        share of the weights to prune, 0 to 1 (0; with dns-threshold\n"
+"                          what lies below its threshold)\n"
 "      --prune HOW         feedback, magnitude, dns-threshold or none (feedback with\n"
 "                          --rounding feedback, else magnitude)\n"
 "      --prune-scope WHAT  layer or network: what the sparsity is of (layer)\n"
 "      --assign HOW        with --rounding nearest a weight's component: sample or\n"
 "                          nearest (sample)\n"
-"      --calibration HOW   activations' ranges: minmax, percentile or mse (minmax)\n"
+"      --calibration HOW   activations' ranges: minmax, percentile or mse (mse)\n"
 "      --seed N            of the random components (1)\n"
 "      --coder CODER       auto, huffman, rle-huffman or tans (auto: the smallest)\n"
 "      --target-cr X       choose bits and sparsity by layer: this compression rate\n"
@@ -371,14 +372,20 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 static void describe(struct compress_options *o)
 {
 	const struct quant_options *w = &o->quantize.weights;
-	char wsep[40] = "";
+	const struct quantize_options *q = &o->quantize;
+	char wsep[40] = "", prune[80] = "";
 
-	if (o->wsep_given || !o->quantize.feedback)
+	if (o->wsep_given || !q->feedback)
 		snprintf(wsep, sizeof(wsep), " --wsep %g", w->separation);
-	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s "
-		 "--sparsity %g --seed %llu --pictures %zu --mean %g,%g,%g --std %g,%g,%g%s%s",
+	if (q->sparsity > 0 || q->prune == QUANTIZE_PRUNE_DNS)
+		snprintf(prune, sizeof(prune), " --prune %s --prune-scope %s", prunes[q->prune],
+			 scopes[q->prune_network]);
+	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s%s "
+		 "--sparsity %g%s --calibration %s --seed %llu --pictures %zu --mean %g,%g,%g "
+		 "--std %g,%g,%g%s%s",
 		 w->bits, modes[w->mode], wsep,
-		 o->quantize.feedback ? "feedback" : "nearest", o->quantize.sparsity,
+		 roundings[q->feedback], w->assign_nearest ? " --assign nearest" : "",
+		 q->sparsity, prune, calibrations[q->range],
 		 (unsigned long long)w->seed, o->pictures, o->mean[0], o->mean[1], o->mean[2],
 		 o->std[0], o->std[1], o->std[2], o->bgr ? " --bgr" : "",
 		 o->range255 ? " --range255" : "");
@@ -411,6 +418,10 @@ static int check_together(const struct compress_options *o)
 		wrong = "--prune feedback needs --rounding feedback";
 	else if (o->quantize.weights.assign_nearest && o->quantize.feedback)
 		wrong = "--assign goes with --rounding nearest";
+	else if (o->quantize.prune == QUANTIZE_PRUNE_NONE && o->quantize.sparsity > 0)
+		wrong = "--sparsity or --prune none, not both";
+	else if (o->quantize.prune_network && o->quantize.sparsity == 0)
+		wrong = "--prune-scope network needs --sparsity";
 	return wrong ? usage_error(wrong) : 0;
 }
 

@@ -26,6 +26,9 @@ NET_SRCS := \
 	tools/net/equalize.c \
 	tools/net/exec.c \
 	tools/net/feedback.c \
+	tools/net/feedback_alphabet.c \
+	tools/net/feedback_block.c \
+	tools/net/feedback_prune.c \
 	tools/net/fqz_float.c \
 	tools/net/gmm.c \
 	tools/net/gram.c \
@@ -33,6 +36,7 @@ NET_SRCS := \
 	tools/net/lower.c \
 	$(NET_ONNX_SRCS) \
 	tools/net/quant.c \
+	tools/net/quant_prune.c \
 	tools/net/quantize.c \
 	tools/net/simplify.c \
 	tools/net/simulate.c

@@ -11,6 +11,7 @@
 #include "calib.h"
 
 #define CALIB_STEPS	80	/* bounds tried, each 2 % below the one before */
+#define CALIB_BEYOND	1e-4	/* share that CALIB_PERCENTILE cuts off */
 
 struct calib_job {
 	const struct net *net;
@@ -94,15 +95,11 @@ static double clip_loss(const struct calib_range *r, const double *value, double
 	return loss;
 }
 
-float calib_clip(const struct calib_range *r, unsigned int levels)
+static double clip_mse(const struct calib_range *r, double top, unsigned int levels)
 {
-	double top = fmaxf(r->largest[0], r->largest[1]), clip = top, best = top, loss, least;
-	double value[CALIB_BINS];
+	double value[CALIB_BINS], clip = top, best = top, loss, least;
 	int i;
 
-	/* Values beyond the bins can't be told apart: nothing is cut off. */
-	if (top == 0 || top >= ldexp(1, CALIB_OCTAVES / 2))
-		return (float)top;
 	for (i = 0; i < CALIB_BINS; i++)
 		value[i] = bin_value(i);
 	least = clip_loss(r, value, clip, levels);
@@ -114,7 +111,41 @@ float calib_clip(const struct calib_range *r, unsigned int levels)
 			best = clip;
 		}
 	}
-	return (float)best;
+	return best;
+}
+
+static double clip_percentile(const struct calib_range *r, double top)
+{
+	uint64_t all = 0, above = 0;
+	int i;
+
+	for (i = 0; i < CALIB_BINS; i++)
+		all += r->count[0][i] + r->count[1][i];
+	for (i = CALIB_BINS - 1; i > 0; i--) {
+		above += r->count[0][i] + r->count[1][i];
+		if ((double)above > CALIB_BEYOND * (double)all)
+			break;
+	}
+	/* The upper end of the bin that may not be cut off. */
+	return fmin(top, ldexp(1 + (i % CALIB_SPLIT + 1.0) / CALIB_SPLIT,
+			       i / CALIB_SPLIT - CALIB_OCTAVES / 2));
+}
+
+float calib_clip(const struct calib_range *r, enum calib_rule rule, unsigned int levels)
+{
+	double top = fmaxf(r->largest[0], r->largest[1]);
+
+	/* Values beyond the bins can't be told apart: nothing is cut off. */
+	if (top == 0 || top >= ldexp(1, CALIB_OCTAVES / 2))
+		return (float)top;
+	switch (rule) {
+	case CALIB_PERCENTILE:
+		return (float)clip_percentile(r, top);
+	case CALIB_MSE:
+		return (float)clip_mse(r, top, levels);
+	default:
+		return (float)top;
+	}
 }
 
 /* Sums of each channel before bias and bounds become sums with the bias. */

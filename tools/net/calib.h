@@ -13,7 +13,7 @@
 /* How the largest magnitude that is represented follows from those seen. */
 enum calib_rule {
 	CALIB_MINMAX,		/* the largest */
-	CALIB_PERCENTILE,	/* all but the largest 0.01 % */
+	CALIB_PERCENTILE,	/* that of all but the 0.01 % largest values other than 0 */
 	CALIB_MSE,		/* least squared error of rounding and clipping */
 };
 
@@ -52,11 +52,11 @@ void calib_free(const struct net *net, struct calib *c);
 void calib_range_add(struct calib_range *a, const struct calib_range *b);
 
 /**
- * calib_clip() - the bound that loses least when values are rounded to @levels steps
+ * calib_clip() - the magnitude to be represented by the last of @levels (255 or 127) steps
  *
- * Return: the magnitude to be represented by @levels (255 or 127); 0 if all values are 0.
+ * Return: 0 if all values are 0.
  */
-float calib_clip(const struct calib_range *r, unsigned int levels);
+float calib_clip(const struct calib_range *r, enum calib_rule rule, unsigned int levels);
 
 /** calib_top1() - index of the largest of @n values, the lowest of equal ones. */
 uint32_t calib_top1(const float *v, size_t n);

@@ -80,10 +80,10 @@ static bool is_unsigned(const struct net_layer *l, const bool *unsigned_)
 }
 
 static void set_scale(struct fqz_tensor *t, bool is_u8, const struct calib_range *range,
-		      float bound)
+		      enum calib_rule rule, float bound)
 {
 	unsigned int levels = is_u8 ? 255 : 127;
-	float clip = calib_clip(range, levels);
+	float clip = calib_clip(range, rule, levels);
 
 	if (clip > bound)
 		clip = bound;
@@ -93,8 +93,9 @@ static void set_scale(struct fqz_tensor *t, bool is_u8, const struct calib_range
 }
 
 /* Scales of the groups: each by the values of all its tensors. */
-static int group_scales(struct qnet *q, const struct calib *c, uint32_t *root, bool *unsigned_,
-			float pixel_scale, struct net_error *err)
+static int group_scales(struct qnet *q, const struct calib *c, enum calib_rule rule,
+			uint32_t *root, bool *unsigned_, float pixel_scale,
+			struct net_error *err)
 {
 	const struct net *net = q->net;
 	struct calib_range *sum = malloc(sizeof(*sum));
@@ -118,7 +119,7 @@ static int group_scales(struct qnet *q, const struct calib *c, uint32_t *root, b
 				bound = fmaxf(bound, fmaxf(fabsf(net->layers[t - 1].act_min),
 							   fabsf(net->layers[t - 1].act_max)));
 		}
-		set_scale(&q->tensors[g], all, sum, bound);
+		set_scale(&q->tensors[g], all, sum, rule, bound);
 		if (!g && !all) {
 			free(sum);
 			return net_fail(err,
@@ -140,8 +141,8 @@ static int group_scales(struct qnet *q, const struct calib *c, uint32_t *root, b
 	return 0;
 }
 
-int lower_tensors(struct qnet *q, const struct calib *c, float pixel_scale,
-		  struct net_error *err)
+int lower_tensors(struct qnet *q, const struct calib *c, enum calib_rule rule,
+		  float pixel_scale, struct net_error *err)
 {
 	const struct net *net = q->net;
 	uint32_t *root = malloc(net->tensor_count * sizeof(*root)), i, k;
@@ -163,7 +164,7 @@ int lower_tensors(struct qnet *q, const struct calib *c, float pixel_scale,
 			join(root, l->in[k], l->out);
 	}
 	if (!rc)
-		rc = group_scales(q, c, root, unsigned_, pixel_scale, err);
+		rc = group_scales(q, c, rule, root, unsigned_, pixel_scale, err);
 	for (i = 0; !rc && i < net->layer_count; i++) {
 		const struct net_layer *l = &net->layers[i];
 		struct fqz_tensor *t = &q->tensors[l->out], *x = &q->tensors[l->in[0]];

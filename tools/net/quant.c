@@ -79,42 +79,6 @@ int quant_alphabet_init(struct quant_alphabet *a, enum fqz_mode mode, unsigned i
 	return 0;
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-	float x = *(const float *)a, y = *(const float *)b;
-
-	return (x > y) - (x < y);
-}
-
-int quant_prune(float *w, size_t n, double sparsity)
-{
-	size_t cut = (size_t)(sparsity * (double)n), i, below = 0;
-	float *magnitude, threshold;
-
-	if (!cut)
-		return 0;
-	magnitude = malloc(n * sizeof(*magnitude));
-	if (!magnitude)
-		return -ENOMEM;
-	for (i = 0; i < n; i++)
-		magnitude[i] = fabsf(w[i]);
-	qsort(magnitude, n, sizeof(*magnitude), compare_floats);
-	threshold = magnitude[cut - 1];
-	free(magnitude);
-	for (i = 0; i < n; i++)
-		below += fabsf(w[i]) < threshold;
-	/* Of equal magnitudes the first ones go, so that the count is met exactly. */
-	for (i = 0; i < n; i++) {
-		if (fabsf(w[i]) < threshold) {
-			w[i] = 0;
-		} else if (fabsf(w[i]) == threshold && below < cut) {
-			w[i] = 0;
-			below++;
-		}
-	}
-	return 0;
-}
-
 enum fqz_mode quant_choose_mode(const struct quant_options *o, const struct gmm *g)
 {
 	if (!g->usable || o->mode == QUANT_SHIFT)
@@ -159,20 +123,46 @@ static int top_exponent(const float *w, size_t n, const double *center, const ui
 	return t;
 }
 
-/* Nearest of 0 and +-2^e, e = low .. low + count - 1: 0, or 1 + 2 * (e - low) + (v < 0). */
+/*
+ * Nearest of 0 and +-2^e, e = low .. low + count - 1: 0, or 1 + 2 * (e - low) + (v < 0). Half way
+ * the smaller one.
+ */
 static unsigned int shift_symbol(double v, int low, unsigned int count)
 {
-	double m = fabs(v), best = m, d;
-	unsigned int e, symbol = 0;
+	double m = fabs(v);
+	int e;
 
-	for (e = 0; e < count; e++) {
-		d = fabs(m - ldexp(1, low + (int)e));
-		if (d < best) {
-			best = d;
-			symbol = 1 + 2 * e + (v < 0);
-		}
-	}
-	return symbol;
+	if (m <= ldexp(1, low - 1))
+		return 0;
+	/* m = f * 2^e, f from 1/2 on: 2^(e-1), or 2^e from 3/4 on */
+	if (frexp(m, &e) <= 0.75)
+		e--;
+	e -= low;
+	e = e < 0 ? 0 : e >= (int)count ? (int)count - 1 : e;
+	return 1 + 2 * (unsigned int)e + (v < 0);
+}
+
+/* FORMAT.md 6.1: component c starts at 1 or 2 + 2E, then its shift values. */
+static uint8_t recentralized_symbol(double t, int c, const int exponents[2], int low,
+				    unsigned int kept, double *error)
+{
+	double v = t - ldexp(c ? 1 : -1, exponents[c]);
+	unsigned int s = shift_symbol(v, low, kept);
+
+	*error = fabs(s ? fabs(v) - ldexp(1, low + (int)(s - 1) / 2) : v);
+	return (uint8_t)((c ? 2 + 2 * kept : 1) + s);
+}
+
+/* Of equally near ones that of the weight's sign. */
+static uint8_t nearer_symbol(double t, const int exponents[2], int low, unsigned int kept)
+{
+	double error[2];
+	uint8_t symbol[2];
+	int c;
+
+	for (c = 0; c < 2; c++)
+		symbol[c] = recentralized_symbol(t, c, exponents, low, kept, &error[c]);
+	return symbol[error[0] == error[1] ? t > 0 : error[1] < error[0]];
 }
 
 int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma,
@@ -181,7 +171,8 @@ int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma
 {
 	/* E of 2^k exponents are kept, the highest ones. */
 	unsigned int all = 1u << (bits - 3), kept = fqz_exponent_count(FQZ_RECENTRALIZED, bits);
-	int low = (int)(all - kept) - bias, offset, c, rc;
+	int low = (int)(all - kept) - bias, offset, rc;
+	double error;
 	size_t i;
 
 	rc = quant_alphabet_init(a, FQZ_RECENTRALIZED, bits, low, exponents[0], exponents[1],
@@ -190,16 +181,15 @@ int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma
 		return rc;
 	*scale = (float)ldexp(sigma, offset);
 	for (i = 0; i < n; i++) {
-		double mean;
+		double t = w[i] / sigma;
 
-		symbols[i] = 0;
 		if (w[i] == 0.0f)
-			continue;
-		c = component[i];
-		mean = ldexp(c ? 1 : -1, exponents[c]);
-		/* FORMAT.md 6.1: component c starts at 1 or 2 + 2E, then its shift values. */
-		symbols[i] = (uint8_t)((c ? 2 + 2 * kept : 1) +
-				       shift_symbol(w[i] / sigma - mean, low, kept));
+			symbols[i] = 0;
+		else if (component)
+			symbols[i] = recentralized_symbol(t, component[i], exponents, low, kept,
+							  &error);
+		else
+			symbols[i] = nearer_symbol(t, exponents, low, kept);
 	}
 	return 0;
 }
@@ -235,11 +225,13 @@ static int recentralize_layer(const float *w, size_t n, uint32_t layer,
 		center[c] = ldexp(c ? sigma : -sigma, exponents[c]);
 	}
 	for (i = 0; i < n; i++)
-		component[i] = rng_uniform(o->seed, layer, i) < gmm_posterior(g, w[i]);
+		component[i] = (o->assign_nearest ? 0.5 : rng_uniform(o->seed, layer, i)) <
+			       gmm_posterior(g, w[i]);
 	top = top_exponent(w, n, center, component, sigma, o->bits - 1);
 	/* top = 2^k - 1 - b, k = (n - 1) - 2 */
 	rc = quant_recentralize(w, n, o->bits, sigma, exponents,
-				(1 << (o->bits - 3)) - 1 - top, component, a, scale, symbols);
+				(1 << (o->bits - 3)) - 1 - top,
+				o->assign_nearest ? NULL : component, a, scale, symbols);
 	free(component);
 	return rc;
 }

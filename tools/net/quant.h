@@ -78,9 +78,6 @@ struct quant_weights {
 /** quant_weights_free() - free the arrays. */
 void quant_weights_free(struct quant_weights *q);
 
-/** quant_prune() - zero the @sparsity (0 to 1) smallest of @n weights; those that are 0 count. */
-int quant_prune(float *w, size_t n, double sparsity);
-
 /**
  * quant_choose_mode() - the layer's mode by its fitted mixture
  *
@@ -104,7 +101,7 @@ int quant_nearest(const float *w, size_t outputs, size_t sum, uint32_t layer,
  * @sigma:     S, the common scale
  * @exponents: log2(|mean| / S) of the two components, integers
  * @bias:      b: the shift values are 2^(e - b)
- * @component: of each weight, 0 or 1
+ * @component: of each weight, 0 or 1; NULL: the one whose values come nearer
  * @symbols:   result, 0 where w is 0
  */
 int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma,
@@ -127,7 +124,12 @@ struct gram {
 
 /**
  * quant_feedback() - error feedback through the inputs' Gram matrix
- * @gram: of the layer's inputs
+ * @w:     all weights; those that are 0 stay so
+ * @kept:  the same, 0 also where pruned already
+ * @zeros: so many weights are pruned here, those that are 0 counted; 0: none
+ * @gram:  of the layer's inputs
+ *
+ * What pruning loses is made up for like what rounding loses.
  *
  * The weights are first fitted so that on the card's inputs they give what the float ones
  * give on the float network's. The means' places relative to the shift values are
@@ -136,7 +138,18 @@ struct gram {
  *
  * Return: 0 or -ENOMEM.
  */
-int quant_feedback(const float *w, size_t outputs, size_t sum, const struct gram *gram,
-		   const struct quant_options *o, struct quant_weights *q);
+int quant_feedback(const float *w, const float *kept, size_t zeros, size_t outputs, size_t sum,
+		   const struct gram *gram, const struct quant_options *o,
+		   struct quant_weights *q);
+
+/**
+ * quant_feedback_worth() - what weights are worth to the layer's output
+ * @columns: result, by group and weight of an output channel: |w| times it is the root of the
+ *           loss that pruning w costs, the others making up for it, over the output's energy
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int quant_feedback_worth(const float *w, size_t outputs, size_t sum, const struct gram *gram,
+			 unsigned int threads, float *columns);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "equalize.h"
 #include "gram.h"
+#include "quant_prune.h"
 #include "quantize.h"
 
 #define QUANTIZE_WATCHED	8	/* pictures beside which nearest rounding is watched */
@@ -31,6 +32,7 @@ struct quantizer {
 	float **x, **y;		/* by worker: scratch tensors */
 	struct net_work *work;	/* by worker */
 	uint32_t layer;		/* being quantized */
+	size_t *zeros;		/* by layer: how many weights are to be 0 */
 	float *pruned;		/* its weights where some are pruned */
 	float *weight;		/* its integers */
 	float *sums;		/* pictures * channels: mean accumulators */
@@ -153,13 +155,12 @@ static int run_picture(void *arg, size_t picture, unsigned int worker)
 			      z->x[worker], z->y[worker], &z->work[worker]);
 }
 
-/* The float network's tensor of a watched picture beside the integers. */
-static int watch_picture(void *arg, size_t picture, unsigned int worker)
+/* The float network's output of the layer for a watched picture, in y[worker]. */
+static int real_picture(void *arg, size_t picture, unsigned int worker)
 {
 	struct quantizer *z = arg;
 	const struct net_layer *l = &z->net->layers[z->layer];
 	size_t n = net_tensor_elements(&z->net->tensors[l->out]), i;
-	double scale = z->q->tensors[l->out].scale, signal = 0, noise = 0;
 	float *out = z->y[worker], *x = z->x[worker], *in[NET_MAX_INPUTS];
 	uint32_t k;
 	int rc;
@@ -170,16 +171,29 @@ static int watch_picture(void *arg, size_t picture, unsigned int worker)
 		x += net_tensor_elements(&z->net->tensors[l->in[k]]);
 	}
 	rc = net_layer_run(z->net, l, (const float *const *)in, out, &z->work[worker]);
-	if (rc)
-		return rc;
-	for (i = 0; i < n; i++) {
+	for (i = 0; !rc && i < n; i++) {
 		float v = out[i] / z->real_scale[l->out];
 
 		/* Its own rounding may carry a value a little beyond the largest seen. */
 		z->real[l->out][picture * n + i] =
 			(int16_t)lrintf(fminf(fmaxf(v, -INT16_MAX), INT16_MAX));
 	}
-	simulate_load(&z->q->tensors[l->out], tensor_at(z, l->out, picture), z->x[worker]);
+	return rc;
+}
+
+/* It beside the integers. */
+static int watch_picture(void *arg, size_t picture, unsigned int worker)
+{
+	struct quantizer *z = arg;
+	uint32_t t = z->net->layers[z->layer].out;
+	size_t n = net_tensor_elements(&z->net->tensors[t]), i;
+	double scale = z->q->tensors[t].scale, signal = 0, noise = 0;
+	const float *out = z->y[worker];
+	int rc = real_picture(arg, picture, worker);
+
+	if (rc)
+		return rc;
+	simulate_load(&z->q->tensors[t], tensor_at(z, t, picture), z->x[worker]);
 	for (i = 0; i < n; i++) {
 		double d = out[i] - z->x[worker][i] * scale;
 
@@ -233,24 +247,23 @@ static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
 	f->symbols = w->symbols;
 }
 
-/* The layer's weights, 0 where they are pruned; the network keeps them all. */
+/* The layer's weights, 0 where they are pruned by magnitude; the network keeps them all. */
 static const float *prune_weights(struct quantizer *z, const struct net_layer *l)
 {
-	double sparsity = z->o->layers ? z->o->layers[z->layer].sparsity : z->o->sparsity;
 	size_t n = net_layer_weights(z->net, l);
 
-	if (sparsity == 0)
+	if (!z->zeros[z->layer] || z->o->prune == QUANTIZE_PRUNE_FEEDBACK)
 		return l->weight;
 	z->pruned = malloc(n * sizeof(*z->pruned));
 	if (!z->pruned)
 		return NULL;
 	memcpy(z->pruned, l->weight, n * sizeof(*z->pruned));
-	return quant_prune(z->pruned, n, sparsity) ? NULL : z->pruned;
+	return quant_prune(z->pruned, n, z->zeros[z->layer]) ? NULL : z->pruned;
 }
 
 static int quantize_weights(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
 {
-	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c;
+	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c, zeros = 0;
 	struct gram_source source = { z->set->pictures, layer_input, layer_target, true, z };
 	struct quant_options o = z->o->weights;
 	const float *w = prune_weights(z, l);
@@ -265,9 +278,11 @@ static int quantize_weights(struct quantizer *z, const struct net_layer *l, stru
 	}
 	if (!z->o->feedback)
 		return quant_nearest(w, outputs, sum, z->layer, &o, &ql->weights);
+	if (z->o->prune == QUANTIZE_PRUNE_FEEDBACK)
+		zeros = z->zeros[z->layer];
 	rc = gram_compute(z->net, l, z->layer, &source, o.seed, o.threads, &gram);
 	if (!rc)
-		rc = quant_feedback(w, outputs, sum, &gram, &o, &ql->weights);
+		rc = quant_feedback(l->weight, w, zeros, outputs, sum, &gram, &o, &ql->weights);
 	gram_free(&gram);
 	return rc;
 }
@@ -306,14 +321,19 @@ static int quantize_channels(struct quantizer *z, const struct net_layer *l, str
 	return rc;
 }
 
+static int real_alloc(struct quantizer *z, uint32_t t)
+{
+	z->real[t] = malloc(net_tensor_elements(&z->net->tensors[t]) * z->watched *
+			    sizeof(int16_t));
+	return z->real[t] ? 0 : net_nomem(z->err);
+}
+
 static int tensor_alloc(struct quantizer *z, uint32_t t)
 {
-	size_t n = net_tensor_elements(&z->net->tensors[t]);
-
-	z->bytes[t] = n * simulate_bytes(z->q->tensors[t].type);
+	z->bytes[t] = net_tensor_elements(&z->net->tensors[t]) *
+		      simulate_bytes(z->q->tensors[t].type);
 	z->tensors[t] = malloc(z->bytes[t] * z->set->pictures);
-	z->real[t] = malloc(n * z->watched * sizeof(int16_t));
-	return z->tensors[t] && z->real[t] ? 0 : net_nomem(z->err);
+	return z->tensors[t] ? real_alloc(z, t) : net_nomem(z->err);
 }
 
 static void tensors_release(struct quantizer *z, uint32_t layer)
@@ -439,17 +459,17 @@ static void scratch_free(struct quantizer *z)
 	free(z->signal);
 	free(z->noise);
 	free(z->weight);
+	free(z->pruned);
+	free(z->zeros);
 	calib_free(z->net, &z->calib);
 }
 
-static int input_load(struct quantizer *z)
+/* Scales of the float network's tensors, and the picture itself. */
+static int real_start(struct quantizer *z)
 {
-	size_t n = net_tensor_elements(&z->net->tensors[0]), i;
+	size_t n = net_tensor_elements(&z->net->tensors[0]) * z->watched, i;
 	uint32_t t;
-	int rc = tensor_alloc(z, 0);
 
-	if (rc)
-		return rc;
 	/* The largest value that was seen is the largest of 16 bits. */
 	for (t = 1; t < z->net->tensor_count; t++) {
 		const struct calib_range *r = &z->calib.ranges[t];
@@ -458,10 +478,95 @@ static int input_load(struct quantizer *z)
 		z->real_scale[t] = top > 0 ? top / INT16_MAX : 1;
 	}
 	z->real_scale[0] = z->set->pixel_scale;
-	memcpy(z->tensors[0], z->set->pixels, n * z->set->pictures);
-	for (i = 0; i < n * z->watched; i++)
+	if (real_alloc(z, 0))
+		return -ENOMEM;
+	for (i = 0; i < n; i++)
 		z->real[0][i] = z->set->pixels[i];
 	return 0;
+}
+
+static int input_load(struct quantizer *z)
+{
+	z->bytes[0] = net_tensor_elements(&z->net->tensors[0]);
+	z->tensors[0] = malloc(z->bytes[0] * z->set->pictures);
+	if (!z->tensors[0])
+		return net_nomem(z->err);
+	memcpy(z->tensors[0], z->set->pixels, z->bytes[0] * z->set->pictures);
+	return real_start(z);
+}
+
+static void real_input(void *arg, size_t picture, float *x)
+{
+	struct quantizer *z = arg;
+	uint32_t t = z->net->layers[z->layer].in[0];
+
+	real_load(z, t, picture, z->real_scale[t], x);
+}
+
+/* What the layer's weights are worth to its output in the float network. */
+static int survey_weights(struct quantizer *z, const struct net_layer *l, float **columns)
+{
+	struct gram_source source = { z->set->pictures, real_input, NULL, true, z };
+	size_t sum = net_layer_sum(z->net, l);
+	struct gram gram = { 0 };
+	int rc;
+
+	*columns = malloc(l->groups * sum * sizeof(**columns));
+	if (!*columns)
+		return net_nomem(z->err);
+	rc = gram_compute(z->net, l, z->layer, &source, z->o->weights.seed, z->o->weights.threads,
+			  &gram);
+	if (!rc)
+		rc = quant_feedback_worth(l->weight, z->net->tensors[l->out].c, sum, &gram,
+					  z->o->weights.threads, *columns);
+	gram_free(&gram);
+	return rc ? net_nomem(z->err) : 0;
+}
+
+/* The float network layer by layer. */
+static int survey(struct quantizer *z, float **columns)
+{
+	uint32_t i;
+	int rc = real_start(z);
+
+	for (i = 0; !rc && i < z->net->layer_count; i++) {
+		const struct net_layer *l = &z->net->layers[i];
+
+		z->layer = i;
+		if (net_layer_has_weights(l))
+			rc = survey_weights(z, l, &columns[i]);
+		if (!rc)
+			rc = real_alloc(z, l->out);
+		if (!rc && net_parallel(z->set->pictures, z->o->weights.threads, real_picture, z))
+			rc = net_nomem(z->err);
+		tensors_release(z, i);
+	}
+	free(z->real[z->net->output]);
+	z->real[z->net->output] = NULL;
+	return rc;
+}
+
+/* How many weights each layer loses. */
+static int prune_plan(struct quantizer *z)
+{
+	const struct quantize_options *o = z->o;
+	float **columns = NULL;
+	uint32_t i;
+	int rc = 0;
+
+	z->zeros = calloc(z->net->layer_count, sizeof(*z->zeros));
+	if (!z->zeros)
+		return net_nomem(z->err);
+	if (o->prune == QUANTIZE_PRUNE_FEEDBACK && o->prune_network && o->sparsity > 0) {
+		columns = calloc(z->net->layer_count, sizeof(*columns));
+		rc = columns ? survey(z, columns) : net_nomem(z->err);
+	}
+	if (!rc && quant_prune_plan(z->net, o, columns, z->zeros))
+		rc = net_nomem(z->err);
+	for (i = 0; columns && i < z->net->layer_count; i++)
+		free(columns[i]);
+	free(columns);
+	return rc;
 }
 
 /* How often the integer network's best class is the float network's. */
@@ -538,7 +643,9 @@ int quantize_network(struct net *net, const struct calib_set *set,
 	if (!rc)
 		rc = calibrate(&z, net);
 	if (!rc)
-		rc = lower_tensors(z.q, &z.calib, set->pixel_scale, err);
+		rc = lower_tensors(z.q, &z.calib, o->range, set->pixel_scale, err);
+	if (!rc)
+		rc = prune_plan(&z);
 	if (!rc)
 		rc = input_load(&z);
 	for (i = 0; !rc && i < net->layer_count; i++) {

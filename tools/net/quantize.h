@@ -37,7 +37,7 @@ enum quantize_prune {
 struct quantize_layer_options {
 	unsigned int bits;
 	enum quant_mode mode;
-	double sparsity;
+	double sparsity;		/* below 0: as quantize_options says */
 	enum fqz_coder coder;
 };
 
@@ -45,7 +45,9 @@ struct quantize_options {
 	struct quant_options weights;
 	bool feedback;		/* else nearest, to the letter of the paper */
 	enum quantize_prune prune;
-	bool prune_network;	/* sparsity is of all layers together */
+	bool prune_network;	/* one threshold for all layers that have no sparsity of their own */
+	/* 0 to below 1, of the weights of a layer or of those layers; with QUANTIZE_PRUNE_DNS 0 is
+	 * the threshold at the mean. Weights that are 0 count. */
 	double sparsity;
 	enum calib_rule range;	/* of activations */
 	/* By layer of the network, or NULL: bits, mode and sparsity above for all. */
@@ -78,8 +80,8 @@ size_t quantize_memory(const struct net *net);
 /**
  * lower_tensors() - types and scales of all tensors from the ranges that were seen
  */
-int lower_tensors(struct qnet *q, const struct calib *c, float pixel_scale,
-		  struct net_error *err);
+int lower_tensors(struct qnet *q, const struct calib *c, enum calib_rule rule,
+		  float pixel_scale, struct net_error *err);
 
 /** lower_layer() - geometry and bounds of a layer, and all of it for kinds without weights. */
 int lower_layer(struct qnet *q, uint32_t layer, struct net_error *err);
