@@ -15,11 +15,6 @@
 #define TEXT_NAME	25	/* with the zero byte */
 #define TEXT_FARTHEST	3
 
-const char *report_coder_name(enum fqz_coder coder)
-{
-	return coder == FQZ_HUFFMAN ? "huffman" : coder == FQZ_RLE_HUFFMAN ? "rle-huffman" : "tans";
-}
-
 /*
  * Exporters repeat themselves: of "/features/features.1/conv/conv.0/Conv" the elements that the
  * next one begins with are left out, then the middle of what is still too long.
@@ -152,7 +147,7 @@ static void print_coded(char *s, size_t n, const struct report_layer *l)
 
 static void print_coder(char *s, size_t n, const struct report_layer *l)
 {
-	snprintf(s, n, "%s", report_coder_name(l->coder));
+	snprintf(s, n, "%s", fqz_coder_name(l->coder));
 }
 
 static void print_weight_snr(char *s, size_t n, const struct report_layer *l)

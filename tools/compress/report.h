@@ -92,9 +92,6 @@ double report_rate_without_classifier(const struct report *r);
 /** report_short_name() - a layer's name in at most @room - 1 characters. */
 void report_short_name(const char *name, char *text, size_t room);
 
-/** report_coder_name() - as --coder takes it. */
-const char *report_coder_name(enum fqz_coder coder);
-
 /** report_json() - the JSON object. */
 void report_json(FILE *out, const struct report *r);
 

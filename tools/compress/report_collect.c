@@ -69,7 +69,7 @@ static double shift_bias(const struct report_layer *l)
 	const struct quant_alphabet *a = &l->q->weights.alphabet;
 	bool two = a->mode == FQZ_RECENTRALIZED;
 	double all = ldexp(1, (int)a->bits - (two ? 3 : 2));
-	double unit = two ? gmm_sigma(&l->q->weights.gmm) : 1;
+	double unit = !two ? 1 : l->q->weights.gmm.steps ? gmm_sigma(&l->q->weights.gmm) : 0;
 	double top = ldexp(l->scale, (int)(a->first_exponent + a->exponent_count) - 1);
 
 	return top > 0 && unit > 0 ? all - 1 - log2(top / unit) : NAN;

@@ -150,6 +150,21 @@ static void options(FILE *out, const char *text)
 	}
 }
 
+/* Options within a sentence, which lines must not break in two. */
+static void sentence(FILE *out, const char *text)
+{
+	size_t n;
+
+	for (; *text; text += n) {
+		n = strcspn(text, " ,;.");
+		n = n ? n : 1;
+		if (strncmp(text, "--", 2))
+			fprintf(out, "%.*s", (int)n, text);
+		else
+			fprintf(out, "<code class=\"in\">%.*s</code>", (int)n, text);
+	}
+}
+
 static void page_header(FILE *out, const struct report *r)
 {
 	const struct compress_options *o = r->info->o;
@@ -171,7 +186,7 @@ static void page_header(FILE *out, const struct report *r)
 	if (report_remedy(r)) {
 		fprintf(out, "<p class=\"notice\">The image gives the float network\xe2\x80\x99s "
 			"class on only %.1f&#160;%% of the pictures: ", r->agreement);
-		report_escape(out, report_remedy(r));
+		sentence(out, report_remedy(r));
 		fputs(".</p>\n", out);
 	}
 	fputs("</header>\n", out);
@@ -262,7 +277,7 @@ static void table_row(FILE *out, const struct report_layer *l, uint64_t largest)
 		fputs("\xe2\x80\x93", out);
 	fprintf(out, "</td><td>%.1f</td><td>%.2f</td><td>%.2f</td><td class=\"l\">%s</td><td>",
 		percent((double)l->zeros, (double)l->weights), l->entropy, report_coded_bits(l),
-		report_coder_name(l->coder));
+		fqz_coder_name(l->coder));
 	decibels(out, l->q->weight_snr);
 	fputs("</td><td>", out);
 	decibels(out, l->q->snr);
@@ -407,7 +422,7 @@ static void facts(FILE *out, const struct report_layer *l)
 	fact_end(out);
 	facts_alphabet(out, l);
 	fact_begin(out, "bits a weight");
-	fprintf(out, "%.3f by %s, entropy %.3f", report_coded_bits(l), report_coder_name(l->coder),
+	fprintf(out, "%.3f by %s, entropy %.3f", report_coded_bits(l), fqz_coder_name(l->coder),
 		l->entropy);
 	fact_end(out);
 	fact_begin(out, "bytes");

@@ -139,7 +139,7 @@ static void print_layer(FILE *out, const struct report_layer *l)
 	member(out, "separation", g->steps ? g->separation : NAN);
 	print_mixture(out, g);
 	print_alphabet(out, l);
-	member_string(out, "coder", report_coder_name(l->coder));
+	member_string(out, "coder", fqz_coder_name(l->coder));
 	member_count(out, "stream_bytes", l->stream_bytes);
 	member_count(out, "channel_bytes", l->channel_bytes);
 	member(out, "entropy", l->entropy);

@@ -27,6 +27,7 @@ const char report_style[] =
 ".soft,footer{color:var(--soft);font-size:.875rem}"
 ".soft code,code{font:.9em ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;"
 "overflow-wrap:anywhere;display:inline-block;margin-right:.6em}"
+"code.in{margin:0;white-space:nowrap}"
 "p.soft{max-width:90ch}"
 ".tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;"
 "margin:22px 0 0}"

@@ -11,11 +11,12 @@
 #include "report.h"
 
 #define SVG_WIDTH	560
-#define SVG_LEFT	52
+#define SVG_LEFT	60
 #define SVG_RIGHT	10
-#define SVG_TOP		8
+#define SVG_TOP		14	/* half a number above the highest line */
 #define SVG_AXIS	30	/* below the plot */
 #define SVG_TICKS	6	/* on an axis, about */
+#define SVG_LETTER	11	/* widest letter of a number, where the style makes it 17 high */
 #define SVG_FLAT	0.004	/* of the plot's height: curves below are left out */
 
 /* Where a figure's values lie. */
@@ -63,27 +64,47 @@ static void begin(struct plot *p, const struct report_layer *l, const char *figu
 		description);
 }
 
+/* The number at a tick; returns its width on a narrow screen, where letters are largest. */
+static double tick_text(char *text, size_t room, double v)
+{
+	int n = snprintf(text, room, "%.6g", fabs(v));
+
+	return (n + (v < 0)) * SVG_LETTER;
+}
+
+/* Ticks across; numbers at so many of them that they neither touch nor leave the picture. */
+static void axis_across(const struct plot *p)
+{
+	double step = nice_step(p->to - p->from, SVG_TICKS), width = 0, x;
+	int base = SVG_TOP + p->height, first = (int)ceil(p->from / step), every, i;
+	char text[32];
+
+	for (i = first; i * step <= p->to; i++)
+		width = fmax(width, tick_text(text, sizeof(text), i * step));
+	every = (int)ceil((width + SVG_LETTER) / (plot_x(p, step) - plot_x(p, 0)));
+	for (i = first; i * step <= p->to; i++) {
+		x = plot_x(p, i * step);
+		width = tick_text(text, sizeof(text), i * step);
+		fprintf(p->out, "<path class=\"a\" d=\"M%.1f %dv4\"/>", x, base);
+		if (i % every == 0 && x - width / 2 > 0 && x + width / 2 < SVG_WIDTH)
+			fprintf(p->out, "<text class=\"m\" x=\"%.1f\" y=\"%d\">%s%s</text>\n", x,
+				base + 19, i < 0 ? "\xe2\x88\x92" : "", text);
+	}
+	fprintf(p->out, "<path class=\"a\" d=\"M%d %dH%d\"/>\n", SVG_LEFT, base,
+		SVG_WIDTH - SVG_RIGHT);
+}
+
 /* Grid, ticks and numbers; values upward are shares in per cent. */
 static void axes(const struct plot *p)
 {
-	double step = nice_step(p->to - p->from, SVG_TICKS), v;
 	double up = nice_step(p->top, 3);
-	int base = SVG_TOP + p->height, i;
+	int i;
 
 	for (i = 1; i * up <= p->top; i++)
 		fprintf(p->out, "<path class=\"g\" d=\"M%d %.1fH%d\"/><text class=\"e\" x=\"%d\" "
 			"y=\"%.1f\">%.4g%%</text>\n", SVG_LEFT, plot_y(p, i * up),
 			SVG_WIDTH - SVG_RIGHT, SVG_LEFT - 6, plot_y(p, i * up) + 4, i * up);
-	for (i = (int)ceil(p->from / step); i * step <= p->to; i++) {
-		v = plot_x(p, i * step);
-		/* A number must not be cut off at the edge. */
-		fprintf(p->out, "<path class=\"a\" d=\"M%.1f %dv4\"/>", v, base);
-		if (v > SVG_LEFT + 4 && v < SVG_WIDTH - SVG_RIGHT - 14)
-			fprintf(p->out, "<text class=\"m\" x=\"%.1f\" y=\"%d\">%s%.6g</text>\n", v,
-				base + 19, i < 0 ? "\xe2\x88\x92" : "", fabs(i * step));
-	}
-	fprintf(p->out, "<path class=\"a\" d=\"M%d %dH%d\"/>\n", SVG_LEFT, base,
-		SVG_WIDTH - SVG_RIGHT);
+	axis_across(p);
 }
 
 /* The outline of a histogram: @counts in units of @whole / 100. */
