@@ -9,3 +9,14 @@ $(O)/tests/onnx_cases: $(O)/san/tests/onnx/run_cases.o $(NET_TEST_OBJS)
 
 TESTS += tests/onnx/families.t
 TEST_DEPS += $(O)/tests/onnx_cases
+
+# The operator tests that come with ONNX.
+$(O)/tests/onnx_nodes: $(O)/san/tests/onnx/node_cases.o $(O)/san/tests/onnx/node_graph.o \
+		$(O)/san/tests/unit/onnx_build.o $(NET_TEST_OBJS)
+	@mkdir -p $(@D)
+	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) -lm
+
+$(O)/san/tests/onnx/node_cases.o $(O)/san/tests/onnx/node_graph.o: | $(O)/gen/onnx.pb-c.h
+
+TESTS += tests/onnx/nodes.t
+TEST_DEPS += $(O)/tests/onnx_nodes

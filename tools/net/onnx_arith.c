@@ -19,6 +19,7 @@ int onnx_op_batch_norm(struct onnx_import *im)
 
 	if (!x)
 		return ONNX_REFUSED;
+	training |= im->opset < 7 && !onnx_attr_int(im, "is_test", 0);
 	/* Before operator set 14, outputs beside the first say so. */
 	for (i = 1; i < im->node->n_output; i++)
 		training |= im->node->output[i][0] != '\0';

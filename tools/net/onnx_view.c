@@ -27,14 +27,19 @@ static int view_as(struct onnx_import *im, const struct onnx_value *x, int rank,
 	return rc;
 }
 
+static bool is_zero(const struct onnx_array *a)
+{
+	return a && a->count == 1 && onnx_array_get(a, 0) == 0;
+}
+
 /* Identity, and Dropout when it is not trained */
 int onnx_op_same(struct onnx_import *im)
 {
-	const struct onnx_array *training = onnx_const_input(im, 2);
+	const struct onnx_array *ratio = onnx_const_input(im, 1), *training = onnx_const_input(im, 2);
 	struct onnx_value *x = onnx_input(im, 0);
+	bool drops = onnx_input(im, 2) && !is_zero(training);
 
-	if (onnx_input(im, 2) && (!training || training->count != 1 ||
-				  onnx_array_get(training, 0) != 0))
+	if (drops && !is_zero(ratio))
 		return onnx_refuse(im, "only inference is supported, not training_mode");
 	return view_as(im, x, x->rank, x->dims);
 }
@@ -153,8 +158,7 @@ int onnx_op_cast(struct onnx_import *im)
 
 	if (to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT &&
 	    to != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT16 &&
-	    to != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE &&
-	    to != ONNX__TENSOR_PROTO__DATA_TYPE__BFLOAT16)
+	    to != ONNX__TENSOR_PROTO__DATA_TYPE__DOUBLE)
 		return onnx_refuse(im, "activations are floats; they can't be cast to element type "
 				   "%lld", (long long)to);
 	return view_as(im, x, x->rank, x->dims);

@@ -235,11 +235,11 @@ int onnx_op_reduce_mean(struct onnx_import *im)
 {
 	struct onnx_value *x = onnx_activation(im, 0);
 	int64_t dims[ONNX_MAX_RANK];
+	size_t count, area, stride = 1, mean = 1;
 	const struct net_tensor *t;
 	struct net_layer l;
 	unsigned int mask;
 	int d, rc, rank = 0;
-	size_t count, mean = 1;
 
 	if (!x)
 		return ONNX_REFUSED;
@@ -249,19 +249,22 @@ int onnx_op_reduce_mean(struct onnx_import *im)
 	if (!count && onnx_attr_int(im, "noop_with_empty_axes", 0))
 		return onnx_refuse(im, "noop_with_empty_axes");
 	t = &im->net->tensors[x->tensor];
-	for (d = 0; d < x->rank; d++) {
-		bool reduced = !count || mask & 1u << d;
-
-		if (reduced)
-			mean *= (size_t)x->dims[d];
-		if (reduced && x->dims[d] != 1 && d + 2 < x->rank)
-			return onnx_refuse(im, "a mean over channels or the batch");
-		if (!reduced || onnx_attr_int(im, "keepdims", 1))
-			dims[rank++] = reduced ? 1 : x->dims[d];
-	}
+	area = (size_t)t->h * t->w;
+	mask = count ? mask : (1u << x->rank) - 1;
 	/* The reduced dimensions are the last ones, and all that a channel has. */
-	if (mean != (size_t)t->h * t->w || (x->rank > 2 && x->dims[1] != t->c))
+	for (d = x->rank - 1; d >= 0; d--) {
+		bool reduced = mask & 1u << d;
+
+		if (x->dims[d] != 1 && reduced != (stride < area))
+			return onnx_refuse(im, "only a mean over all rows and columns is supported");
+		stride *= (size_t)x->dims[d];
+		mean *= reduced ? (size_t)x->dims[d] : 1;
+	}
+	if (mean != area)
 		return onnx_refuse(im, "only a mean over all rows and columns is supported");
+	for (d = 0; d < x->rank; d++)
+		if (!(mask & 1u << d) || onnx_attr_int(im, "keepdims", 1))
+			dims[rank++] = mask & 1u << d ? 1 : x->dims[d];
 	net_layer_init(&l, NET_GLOBALPOOL);
 	l.in[0] = x->tensor;
 	l.in_count = 1;
