@@ -54,6 +54,17 @@ result $? 'nearest rounding to shift values: JSON and page'
 "$compress" "$tmp/m.onnx" -o "$tmp/n.fqz" --rounding nearest --mode shift >"$tmp/n.txt" 2>"$tmp/log"
 ok 'and table' python3 $check table "$tmp/n.json" "$tmp/n.txt"
 
+# A layer of zeros and one without negative weights, to which no mixture is fitted.
+python3 $check bend "$tmp/m.onnx" "$tmp/z.onnx" w2=zero w4=positive >"$tmp/log" 2>&1
+"$build/san/fqaccel-compress" "$tmp/z.onnx" -o "$tmp/z.fqz" $options --report "$tmp/z.html" --json \
+	>"$tmp/z.json" 2>>"$tmp/log" && [ "$(grep -c '"mixture": null' "$tmp/z.json")" -eq 2 ] &&
+	"$build/fqaccel-info" --json "$tmp/z.fqz" >"$tmp/info.json" &&
+	python3 $check numbers "$tmp/z.json" "$tmp/info.json" >>"$tmp/log" 2>&1 &&
+	python3 $check page "$tmp/z.json" "$tmp/z.html" >>"$tmp/log" 2>&1
+result $? 'zeros and weights of one sign: JSON and page'
+"$compress" "$tmp/z.onnx" -o "$tmp/z.fqz" $options >"$tmp/z.txt" 2>"$tmp/log"
+ok 'and table' python3 $check table "$tmp/z.json" "$tmp/z.txt"
+
 for columns in 40 80; do
 	python3 $check terminal $columns "$compress" "$tmp/m.onnx" -o "$tmp/t.fqz" \
 		>"$tmp/t.txt" 2>"$tmp/log" &&

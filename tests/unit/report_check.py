@@ -3,6 +3,7 @@
 """Checks of fqaccel-compress's reports against each other and against other programs.
 
 Usage: report_check.py name MODEL OUT OUTPUT=NAME...  name the nodes of an ONNX file
+       report_check.py bend MODEL OUT WEIGHT=HOW...   zero: set weights to 0, positive: drop signs
        report_check.py numbers REPORT.json INFO.json  JSON against fqaccel-info's
        report_check.py table REPORT.json TEXT         the table against the JSON
        report_check.py page REPORT.json PAGE.html     the page against the JSON
@@ -101,6 +102,28 @@ def name(model, out, *pairs):
         f.write(data)
 
 
+def bend(model, out, *pairs):
+    how = dict(pair.split("=", 1) for pair in pairs)
+
+    def bend_weights(tensor):
+        parts = list(fields(tensor))
+        to = how.pop(next(value for field, _, value in parts if field == 8).decode(), None)
+        if not to:
+            return tensor
+        # raw_data: floats, of which the last byte has the sign
+        return message((field, wire, value if field != 9 else bytes(len(value)) if to == "zero"
+                        else bytes(b & 127 if i % 4 == 3 else b for i, b in enumerate(value)))
+                       for field, wire, value in parts)
+
+    with open(model, "rb") as f:
+        data = f.read()
+    # ModelProto.graph, GraphProto.initializer; of a TensorProto 8 is the name
+    data = change(data, (7, 5), bend_weights)
+    require(not how, f"no weights are called {list(how)}")
+    with open(out, "wb") as f:
+        f.write(data)
+
+
 def load(path):
     def no_constant(name):
         raise ValueError(f"{name} is not JSON")
@@ -140,6 +163,9 @@ def check_layer(layer, other):
         want = [0, -2 ** neg] + [-2 ** neg + d for s in shifts for d in (s, -s)]
         want += [2 ** pos] + [2 ** pos + d for s in shifts for d in (s, -s)]
     require([w for w, _ in layer["symbols"]] == want, f"{name}: the alphabet's weights")
+    if not layer["mixture"]:
+        require(layer["separation"] is None, f"{name}: separation of no components")
+        return
     # The largest shift value is 2^(2^k - 1 - b), times sigma where recentralized.
     unit, k = 1, layer["bits"] - 2
     if layer["mode"] != "shift":
@@ -151,6 +177,8 @@ def check_layer(layer, other):
 
 def check_separation(layer):
     mix = layer["mixture"]
+    if not mix:
+        return
     # Of all weights that the mixture was fitted to: by its own moments.
     mean = sum(p * m for p, m in zip(mix["lambda"], mix["mean"]))
     variance = sum(p * (s * s + (m - mean) ** 2)
@@ -204,8 +232,9 @@ def table(report, text):
         require(shape in cells, f"no shape {shape} in: {row}")
         after = cells[cells.index(shape):]
         mix = layer["mixture"]
-        want = [shape, layer["mode"][:5], str(layer["bits"]), f"{layer['separation']:.2f}",
-                f"{mix['mean'][0]:.2g}", f"{mix['mean'][1]:.2g}"]
+        fitted = [f"{layer['separation']:.2f}", f"{mix['mean'][0]:.2g}",
+                  f"{mix['mean'][1]:.2g}"] if mix else ["-", "-", "-"]
+        want = [shape, layer["mode"][:5], str(layer["bits"]), *fitted]
         require(after[:6] == want, f"{after[:6]}, expected {want}")
         want = [f"{100 * layer['zeros'] / layer['weights']:.1f}", f"{layer['entropy']:.2f}",
                 f"{layer['coded_bits']:.2f}", layer["coder"]]
@@ -281,18 +310,20 @@ def check_figures(article, layer):
     before, after = (f.find("svg") for f in figures[:2])
     # Pruned ones may lie outside too, so the caption's share bounds it from below only.
     kept = histogram(before, "kept")
-    require(99 - 4 * outside(figures[0]) < kept < 101, f"{name}: {kept} % before")
-    # The mixture was fitted to what is not pruned; some of it may have been rounded to 0.
-    both = curve(before, "sum")
-    require(both > 0.9 * kept, f"{name}: the mixture holds {both} %")
-    parts = curve(before, "neg") + curve(before, "pos")
-    require(abs(both - parts) < 2.5, f"{name}: the components hold {parts} of {both} %")
+    full = 100 if used else 0
+    require(full - 1 - 4 * outside(figures[0]) < kept < full + 1, f"{name}: {kept} % before")
+    if layer["mixture"]:
+        # It was fitted to what is not pruned; some of it may have been rounded to 0.
+        both = curve(before, "sum")
+        require(both > 0.9 * kept, f"{name}: the mixture holds {both} %")
+        parts = curve(before, "neg") + curve(before, "pos")
+        require(abs(both - parts) < 2.5, f"{name}: the components hold {parts} of {both} %")
     levels = stems(after if one else figures[2].find("svg"))
     require(len(levels) <= used, f"{name}: {len(levels)} stems of {used} levels")
-    require(abs(sum(levels) - 100) < 2.5, f"{name}: the stems hold {sum(levels)} %")
+    require(abs(sum(levels) - full) < 2.5, f"{name}: the stems hold {sum(levels)} %")
     if not one:
         held = histogram(after, "after")
-        require(abs(held + outside(figures[1]) - 100) < 2.5, f"{name}: {held} % after")
+        require(abs(held + outside(figures[1]) - full) < 2.5, f"{name}: {held} % after")
 
 
 def page(report, html):
@@ -397,5 +428,5 @@ def terminal(columns, *command):
 
 
 if __name__ == "__main__":
-    {"name": name, "numbers": numbers, "table": table, "page": page, "probe": probe,
-     "terminal": terminal}[sys.argv[1]](*sys.argv[2:])
+    {"name": name, "bend": bend, "numbers": numbers, "table": table, "page": page,
+     "probe": probe, "terminal": terminal}[sys.argv[1]](*sys.argv[2:])
