@@ -5,12 +5,14 @@ NET_TEST_OBJS := $(NET_SAN_OBJS) $(FQZ_SAN_OBJS)
 ONNX_TEST_SRCS := tests/unit/onnx_build.c
 
 $(eval $(call unit_test,test_onnx_import,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS)))
-$(eval $(call unit_test,test_onnx_refuse,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS)))
+$(foreach t,refuse external,\
+	$(eval $(call unit_test,test_onnx_$(t),$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS))))
+$(eval $(call unit_test,test_onnx_memory,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS) $(FAIL_ALLOC)))
 $(foreach t,paper feedback,\
 	$(eval $(call unit_test,test_quant_$(t),,$(NET_TEST_OBJS),$(NET_LIBS))))
 
 $(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
-$(O)/san/tests/unit/test_onnx_refuse.o $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h
+$(patsubst %,$(O)/san/tests/unit/test_onnx_%.o,refuse external memory) $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h
 
 # From ONNX to the card.
 KINDS_TEST_OBJS = $(O)/san/tools/compress/image.o $(NET_SAN_OBJS) $(LIB_SAN_OBJS) \

@@ -170,6 +170,20 @@ static void test_many(void)
 	free(data);
 }
 
+/* Graphs of one node each, which protobuf-c would merge one into the other. */
+static void test_merged(void)
+{
+	const uint8_t node[] = { 7 << 3 | 2, 2, 1 << 3 | 2, 0 };
+	size_t n = 200000, i;
+	uint8_t *data = malloc(n * sizeof(node));
+
+	for (i = 0; i < n; i++)
+		memcpy(data + i * sizeof(node), node, sizeof(node));
+	is_int(try_import(data, n * sizeof(node)), -EINVAL, "200000 graphs are refused");
+	ok(strstr(err.text, "a second message") != NULL, "before they are merged");
+	free(data);
+}
+
 static void test_unsupported(void)
 {
 	struct onnx_build *b = onnx_build_new(1, 2, 4, 4);
@@ -516,6 +530,7 @@ int main(void)
 	test_flipped();
 	test_bomb();
 	test_many();
+	test_merged();
 	test_unsupported();
 	test_shapes();
 	test_size();

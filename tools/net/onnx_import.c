@@ -5,7 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -414,15 +414,18 @@ int onnx_import_memory(const void *data, size_t len, struct net **net, struct ne
 	return rc;
 }
 
+/* Where external data lies; -1 if it can't be opened, which matters to who needs it. */
 static int folder_open(const char *path)
 {
-	char *copy = strdup(path);
-	int fd = -1;
+	const char *slash = strrchr(path, '/');
+	char folder[PATH_MAX];
+	size_t len = slash ? (size_t)(slash - path) + 1 : 0;
 
-	if (copy)
-		fd = open(dirname(copy), O_PATH | O_DIRECTORY | O_CLOEXEC);
-	free(copy);
-	return fd;
+	if (len >= sizeof(folder))
+		return -1;
+	memcpy(folder, path, len);
+	folder[len] = '\0';
+	return open(len ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
 static int read_all(int fd, uint8_t *data, size_t len, struct net_error *err)

@@ -3,7 +3,9 @@
  * A walk over an ONNX file's protocol buffer encoding before protobuf-c sees it.
  *
  * protobuf-c 1.4.1 recurses once for each nested message, with several KiB of
- * stack each, and has no limit: 114 KB of graphs within graphs overflow it.
+ * stack each, and has no limit: 114 KB of graphs within graphs overflow it. A message that
+ * should be there once but comes again it merges, copying all lists that came before: half a
+ * megabyte of them takes minutes.
  */
 #include <stdbool.h>
 
@@ -12,7 +14,7 @@
 
 #define SCAN_MAX_DEPTH		32
 #define SCAN_MAX_MESSAGES	(1u << 20)
-#define SCAN_MAX_FIELDS		(1u << 24)
+#define SCAN_MAX_FIELDS		(1u << 22)	/* each takes 100 bytes in protobuf-c */
 #define SCAN_MAX_BYTES		((size_t)1 << 31)	/* protocol buffers' own limit */
 
 struct scan {
@@ -66,6 +68,8 @@ static int scan_delimited(struct scan *s, const uint8_t **p, const uint8_t *end,
 static int scan_message(struct scan *s, const uint8_t *p, const uint8_t *end,
 			const ProtobufCMessageDescriptor *desc, unsigned int depth)
 {
+	uint64_t seen = 0, bit;
+
 	if (depth > SCAN_MAX_DEPTH)
 		return scan_fail(s, p, "messages nested deeper than 32 levels");
 	if (++s->messages > SCAN_MAX_MESSAGES)
@@ -94,6 +98,12 @@ static int scan_message(struct scan *s, const uint8_t *p, const uint8_t *end,
 			p += skip;
 			break;
 		case 2:
+			bit = field && field->type == PROTOBUF_C_TYPE_MESSAGE &&
+			      field->label != PROTOBUF_C_LABEL_REPEATED ?
+			      UINT64_C(1) << (field - desc->fields) % 64 : 0;
+			if (seen & bit)
+				return scan_fail(s, start, "a second message where one belongs");
+			seen |= bit;
 			rc = scan_delimited(s, &p, end, field, depth);
 			break;
 		default:
