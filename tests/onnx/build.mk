@@ -20,3 +20,8 @@ $(O)/san/tests/onnx/node_cases.o $(O)/san/tests/onnx/node_graph.o: | $(O)/gen/on
 
 TESTS += tests/onnx/nodes.t
 TEST_DEPS += $(O)/tests/onnx_nodes
+
+# `make golden-families` writes the fuzzer's seeds anew.
+.PHONY: golden-families
+golden-families:
+	/usr/bin/python3 tests/onnx/families.py tests/golden/onnx --seeds

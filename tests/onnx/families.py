@@ -6,6 +6,7 @@ weights, and MobileNet-V1 and LeNet-5, which torchvision does not have.
 
     families.py FOLDER           all files of the test, the list of cases last
     families.py FOLDER FAMILY    one family's model at full width alone
+    families.py FOLDER --seeds   a few at their smallest, for the fuzzer (make golden-families)
 
 Each line of FOLDER/cases is a model and a file with a picture and torch's answer for it (float32,
 NAME.io). For each family one model has its full width, vgg16 excepted, which would take 553 MB. The
@@ -19,7 +20,7 @@ import warnings
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 import torch
 from torch import nn
 from torchvision import models
@@ -78,9 +79,9 @@ FAMILIES = {
 }
 
 
-def narrow(model):
+def narrow(model, by=NARROW):
     """The same layers with fewer channels."""
-    def fewer(n, by=NARROW):
+    def fewer(n, by=by):
         return n if n <= 3 else max(1, n // by)
 
     features = None         # of the fully connected layer before
@@ -208,11 +209,41 @@ def write_narrow(folder, family, seed):
     return cases + write_external(folder, f"{family}-external", data, io_name)
 
 
+def shorten(data):
+    """Names of a few letters: a fuzzer learns nothing from long ones."""
+    m = onnx.load_from_string(data)
+    names = {"": ""}
+    for n in m.graph.node:
+        n.name = n.doc_string = ""
+        for part in (n.input, n.output):
+            for i, name in enumerate(part):
+                part[i] = names.setdefault(name, "v%d" % len(names))
+    for part in (m.graph.initializer, m.graph.input, m.graph.output):
+        for v in part:
+            v.name = names[v.name]
+    del m.graph.value_info[:]
+    return m.SerializeToString()
+
+
+def write_seeds(folder):
+    for family, opset, options in (("resnet18", 13, ["listed"]), ("mobilenet_v1", 17, ["dynamic"]),
+                                   ("mobilenet_v2", 9, []), ("squeezenet1_1", 11, ["folded"]),
+                                   ("lenet5", 12, ["dynamic", "listed"])):
+        make, channels, _, _ = FAMILIES[family]
+        model = randomize(narrow(make(), NARROW if family == "lenet5" else HIDDEN), 1)
+        picture = torch.zeros(1, channels, 32, 32)
+        data = export(model, picture, opset, **{o: o in options for o in OPTIONS})
+        write(folder, family + "-tiny.onnx", shorten(data))
+
+
 def main():
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     folder = sys.argv[1]
     os.makedirs(folder, exist_ok=True)
+    if sys.argv[2:] == ["--seeds"]:
+        write_seeds(folder)
+        return
     if len(sys.argv) > 2:
         write_full(folder, sys.argv[2], 1)
         return
