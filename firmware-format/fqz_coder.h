@@ -64,6 +64,9 @@ bool fqz_lane_check_end(struct fqz_lane *lane, bool msb_first);
 /* Which variant of the loops runs; they give the same bytes and refusals. */
 enum fqz_speed { FQZ_CAREFUL, FQZ_PLAIN, FQZ_FASTEST };
 
+/* For tests: a stream is opened as FQZ_FASTEST. */
+void fqz_stream_set_speed(struct fqz_stream *s, enum fqz_speed speed);
+
 static inline uint64_t fqz_load_le64(const uint8_t *p)
 {
 	uint64_t v;

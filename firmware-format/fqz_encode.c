@@ -118,10 +118,10 @@ int fqz_stream_size(const struct fqz_layer *l, const uint8_t *symbols, size_t co
 	const char *what;
 	int ret = 0;
 
-	if (fqz_alphabet_check(l, &what))
-		return fqz_invalid(err, what);
 	if (!fqz_layer_has_weights(l) || !count || count > FQZ_MAX_WEIGHTS)
 		return fqz_invalid(err, "not a layer with weights, or too many of them");
+	if (!l->exponent_count || fqz_alphabet_check(l, &what))
+		return fqz_invalid(err, "not an alphabet of section 6.1");
 	layer.symbols = symbols;
 	layer.coder = coder;
 	if (fqz_stream_put(&b, &layer, count, &coder, &what))

@@ -203,8 +203,6 @@ static void run_token(const struct fqz_rle *d, struct fqz_lane *lane)
 		lane->n++;
 	}
 	lane->n += r;
-	if (lane->n == lane->count)
-		fqz_lane_check_end(lane, true);
 }
 
 static FQZ_ALWAYS_INLINE void run(const struct fqz_rle *d, struct fqz_lane *lanes, uint32_t count,
@@ -214,7 +212,7 @@ static FQZ_ALWAYS_INLINE void run(const struct fqz_rle *d, struct fqz_lane *lane
 
 	while (fast && count == FQZ_LANES && run_lanes(d, lanes))
 		for (i = 0; i < FQZ_LANES; i++)
-			if (lanes[i].result == FQZ_SEGMENT_MORE)
+			if (lanes[i].result == FQZ_SEGMENT_MORE && lanes[i].n < lanes[i].stop)
 				run_token(d, &lanes[i]);
 	for (i = 0; i < count; i++) {
 		struct fqz_lane *lane = &lanes[i];
@@ -225,6 +223,8 @@ static FQZ_ALWAYS_INLINE void run(const struct fqz_rle *d, struct fqz_lane *lane
 			if (lane->n < lane->stop)
 				run_token(d, lane);
 		}
+		if (lane->result == FQZ_SEGMENT_MORE && lane->n == lane->count)
+			fqz_lane_check_end(lane, true);
 	}
 }
 

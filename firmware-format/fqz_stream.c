@@ -15,6 +15,7 @@ struct fqz_stream {
 	size_t segments;
 	const uint8_t *sizes;		/* Segment_Size */
 	size_t data;			/* of the first segment, in the stream */
+	enum fqz_speed speed;
 	union {
 		struct fqz_huffman huffman;
 		struct fqz_rle rle;
@@ -190,6 +191,7 @@ int fqz_stream_open(const struct fqz_image *img, uint32_t index, struct fqz_stre
 		return fqz_no_memory(err);
 	s->layer = &img->layers[index];
 	s->index = index;
+	s->speed = FQZ_FASTEST;
 	s->count = (size_t)s->layer->outputs * s->layer->inputs_per_output;
 	ret = read_head(s, err);
 	if (ret) {
@@ -203,6 +205,11 @@ int fqz_stream_open(const struct fqz_image *img, uint32_t index, struct fqz_stre
 void fqz_stream_close(struct fqz_stream *s)
 {
 	free(s);
+}
+
+void fqz_stream_set_speed(struct fqz_stream *s, enum fqz_speed speed)
+{
+	s->speed = speed;
 }
 
 uint32_t fqz_stream_segments(const struct fqz_stream *s)
@@ -267,9 +274,9 @@ static void run_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, uint32
 	if (s->layer->coder == FQZ_HUFFMAN)
 		fqz_huffman_run(&s->huffman, lanes);
 	else if (s->layer->coder == FQZ_RLE_HUFFMAN)
-		fqz_rle_run(&s->rle, lanes, count, FQZ_FASTEST);
+		fqz_rle_run(&s->rle, lanes, count, s->speed);
 	else
-		fqz_tans_run(&s->tans, lanes, count, FQZ_FASTEST);
+		fqz_tans_run(&s->tans, lanes, count, s->speed);
 }
 
 /* To the end of all lanes. */

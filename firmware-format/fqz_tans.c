@@ -198,10 +198,11 @@ static FQZ_ALWAYS_INLINE void cursor_load(struct cursor *c)
 
 static FQZ_ALWAYS_INLINE uint32_t next_state(struct cursor *c, uint32_t e)
 {
-	uint32_t bits = (uint32_t)(c->bits & ((UINT64_C(1) << (e & 63)) - 1));
+	uint8_t count = (uint8_t)e;
+	uint32_t bits = (uint32_t)(c->bits & ((UINT64_C(1) << count) - 1));
 
-	c->bits >>= e & 63;
-	c->pos += e & 255;
+	c->bits >>= count;
+	c->pos += count;
 	return (e >> 16) + bits;
 }
 
@@ -338,7 +339,7 @@ static bool lane_state(struct fqz_lane *lane, unsigned int state, const uint32_t
 	return true;
 }
 
-static bool lane_value(const struct fqz_tans *d, struct fqz_lane *lane, unsigned int state)
+static void lane_value(const struct fqz_tans *d, struct fqz_lane *lane, unsigned int state)
 {
 	const uint32_t *table = d->values;
 	uint32_t value;
@@ -346,10 +347,8 @@ static bool lane_value(const struct fqz_tans *d, struct fqz_lane *lane, unsigned
 	if (d->contexts > 1)
 		table += fqz_kernel_context(&d->kernel, lane->out, lane->first, lane->n)
 			 << FQZ_MAX_TABLE_LOG2;
-	if (!lane_state(lane, state, table, &value))
-		return false;
-	lane->out[lane->n++] = (uint8_t)value;
-	return true;
+	if (lane_state(lane, state, table, &value))
+		lane->out[lane->n++] = (uint8_t)value;
 }
 
 static void check_end(struct fqz_lane *lane)
@@ -365,8 +364,7 @@ static void run_token(const struct fqz_tans *d, struct fqz_lane *lane)
 	uint32_t advance, r;
 
 	if (!d->limit) {
-		if (lane_value(d, lane, lane->n & 1) && lane->n == lane->count)
-			check_end(lane);
+		lane_value(d, lane, lane->n & 1);
 		return;
 	}
 	if (!lane_state(lane, 0, d->runs, &advance))
@@ -377,10 +375,8 @@ static void run_token(const struct fqz_tans *d, struct fqz_lane *lane)
 		return;
 	}
 	lane->n += r;
-	if (advance && r < left && !lane_value(d, lane, 1))
-		return;
-	if (lane->n == lane->count)
-		check_end(lane);
+	if (advance && r < left)
+		lane_value(d, lane, 1);
 }
 
 static FQZ_ALWAYS_INLINE void run(const struct fqz_tans *d, struct fqz_lane *lanes,
@@ -396,7 +392,7 @@ static FQZ_ALWAYS_INLINE void run(const struct fqz_tans *d, struct fqz_lane *lan
 		    lane_bits(lane, kind.runs ? d->run_log2 : d->value_log2, &lane->states[0]))
 			lane_bits(lane, d->value_log2, &lane->states[1]);
 		while (kind.contexts && lane->result == FQZ_SEGMENT_MORE &&
-		       (lane->n < d->kernel.w || (!kind.runs && lane->n & 1)))
+		       lane->n < lane->stop && (lane->n < d->kernel.w || (!kind.runs && lane->n & 1)))
 			run_token(d, lane);
 	}
 	if (fast && count == FQZ_LANES)
@@ -410,6 +406,8 @@ static FQZ_ALWAYS_INLINE void run(const struct fqz_tans *d, struct fqz_lane *lan
 			if (lane->n < lane->stop)
 				run_token(d, lane);
 		}
+		if (lane->result == FQZ_SEGMENT_MORE && lane->n == lane->count)
+			check_end(lane);
 	}
 }
 

@@ -6,6 +6,8 @@ FQZ_TEST_SRCS := tests/unit/test_fqz_net.c $(FQZ_SRCS)
 $(foreach t,parts roundtrip refuse sections hostile golden document,\
 	$(eval $(call unit_test,test_fqz_$(t),$(FQZ_TEST_SRCS))))
 
+$(eval $(call unit_test,test_fqz_coders,tests/unit/fqz_reference.c $(FQZ_TEST_SRCS)))
+
 $(eval $(call unit_test,test_fqz_memory,$(FQZ_TEST_SRCS),,$(FAIL_ALLOC)))
 
 # The golden files are made anew only for a new version of the format.
