@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a screenshot shows, for scripts: width, height, the upper left pixel's brightness (0 to 255), per
- * cent of the pixels that have another color, and the number of different colors.
+ * What a screenshot shows, for scripts: width, height, the upper left pixel's brightness (0 to
+ * 255), per cent of the pixels that have another color, and the number of different colors.
  *
  * Usage: page_pixels PICTURE
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What fqaccel-compress tells of an image. report_collect() gathers the numbers once; text, JSON and
- * HTML print the same ones.
+ * What fqaccel-compress tells of an image. report_collect() gathers the numbers once; text,
+ * JSON and HTML print the same ones.
  */
 #ifndef REPORT_H
 #define REPORT_H

@@ -227,29 +227,44 @@ static double divided(double w, double scale)
 	return scale != 0 ? w / scale : 0;
 }
 
-/* From just below the smallest to just above the largest of nearly all weights, and 0. */
-static int value_range(const float *w, uint64_t n, struct report_bins *b)
+/* Nearly all weights but the zeros lie between, before and after. */
+static int value_range(const float *w, const struct report_layer *l, struct report_bins *b)
 {
-	uint64_t stride = n / COLLECT_SAMPLE + 1, i, count = 0, tail;
-	double *s = malloc((size_t)(n / stride + 1) * sizeof(*s)), margin;
+	const struct quant_weights *q = &l->q->weights;
+	uint64_t stride = l->weights / COLLECT_SAMPLE + 1, i, count, tail;
+	uint64_t sum = l->weights / l->shape[0];
+	double *s = malloc((size_t)(l->weights / stride + 1) * sizeof(*s)), v;
+	int after;
 
 	if (!s)
 		return -ENOMEM;
-	for (i = 0; i < n; i += stride)
-		if (w[i] != 0.0f)
-			s[count++] = w[i];
-	qsort(s, (size_t)count, sizeof(*s), compare_doubles);
-	tail = (uint64_t)(COLLECT_TAIL * (double)count);
-	b->from = count ? fmin(s[tail], 0) : 0;
-	b->to = count ? fmax(s[count - 1 - tail], 0) : 0;
+	for (after = 0; after < 2; after++) {
+		for (i = 0, count = 0; i < l->weights; i += stride) {
+			v = after ? q->alphabet.weight[q->symbols[i]] * (double)q->scale[i / sum] : w[i];
+			if (v != 0)
+				s[count++] = v;
+		}
+		qsort(s, (size_t)count, sizeof(*s), compare_doubles);
+		tail = (uint64_t)(COLLECT_TAIL * (double)count);
+		b->from = count ? fmin(b->from, s[tail]) : b->from;
+		b->to = count ? fmax(b->to, s[count - 1 - tail]) : b->to;
+	}
 	free(s);
-	margin = COLLECT_MARGIN * (b->to - b->from);
+	return 0;
+}
+
+/* The figure's axis: from just below the smallest to just above the largest of them, and 0. */
+static int value_axis(const float *w, const struct report_layer *l, struct report_bins *b)
+{
+	int rc = value_range(w, l, b);
+	double margin = COLLECT_MARGIN * (b->to - b->from);
+
 	/* A layer of zeros has no range of its own. */
 	if (!(margin > 0))
 		margin = 1;
 	b->from -= margin;
 	b->to += margin;
-	return 0;
+	return rc;
 }
 
 static void bins_add(const struct report_bins *b, uint64_t *counts, uint64_t *outside, double v)
@@ -274,7 +289,7 @@ int report_histograms_fill(const struct report *r, const struct report_layer *l,
 	memset(h, 0, sizeof(*h));
 	h->unit.from = a->level[0] - COLLECT_MARGIN * span;
 	h->unit.to = a->level[a->count - 1] + COLLECT_MARGIN * span;
-	if (value_range(w, l->weights, &h->value))
+	if (value_axis(w, l, &h->value))
 		return -ENOMEM;
 	for (i = 0; i < l->weights; i++) {
 		double scale = q->scale[i / sum];

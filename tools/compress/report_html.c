@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The report as one page that needs nothing else: no script, no other file, and a policy that would keep a
- * browser from fetching any. It is well-formed XML as well as HTML.
+ * The report as one page that needs nothing else: no script, no other file, and a policy that
+ * would keep a browser from fetching any. It is well-formed XML as well as HTML.
  */
 #include <errno.h>
 #include <math.h>
@@ -311,7 +311,8 @@ static void section_layers(FILE *out, const struct report *r)
 	      "<thead><tr><th scope=\"col\">#</th><th class=\"l\" scope=\"col\">layer</th>"
 	      "<th class=\"l\" scope=\"col\">shape</th><th class=\"l\" scope=\"col\">mode</th>"
 	      "<th scope=\"col\">n</th><th scope=\"col\">W</th><th scope=\"col\">0&#160;%</th>"
-	      "<th scope=\"col\">H</th><th scope=\"col\">coded</th><th class=\"l\" scope=\"col\">coder</th>"
+	      "<th scope=\"col\">H</th><th scope=\"col\">coded</th>"
+	      "<th class=\"l\" scope=\"col\">coder</th>"
 	      "<th scope=\"col\">dB<br/>weights</th><th scope=\"col\">dB<br/>output</th>"
 	      "<th scope=\"col\">bytes</th><th class=\"l\" scope=\"col\">where</th></tr></thead>\n"
 	      "<tbody>\n", out);

@@ -11,8 +11,6 @@ const char report_style[] =
 "--line:#343a41;--link:#86b9ee;--kept:#35506d;--kept-line:#6d9cce;--zero:#33383e;--neg:#f0954a;"
 "--pos:#4fc7b6;--sum:#f2f4f6;--stem:#86b9ee;--mask:#6b7f92;--values:#5c9de0;--channels:#d9a441;"
 "--others:#63696f;--warn:#33290f;--warn-line:#d9a441}}"
-"@media print{:root{--bg:#fff;--card:#fff}body{font-size:10pt}article,tr,.tiles{break-inside:avoid}"
-"h2,h3{break-after:avoid}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}"
 "*{box-sizing:border-box}"
 "html{-webkit-text-size-adjust:100%}"
 "body{margin:0;background:var(--bg);color:var(--fg);"
@@ -95,4 +93,12 @@ const char report_style[] =
 "article{padding:12px}svg text{font-size:17px}h1{font-size:1.5rem}"
 ".tiles{grid-template-columns:1fr 1fr}.steps{grid-template-columns:1fr;gap:2px}"
 ".steps .bar{margin-bottom:8px}}"
-"footer{padding-top:24px;padding-bottom:40px}";
+"footer{padding-top:24px;padding-bottom:40px}"
+"@media print{:root{--bg:#fff;--card:#fff;font-size:11px}*{print-color-adjust:exact;"
+"-webkit-print-color-adjust:exact}body{font-size:1rem}header,main,footer{padding:0}"
+"header{padding-top:0}article,tr,.tiles,.steps{break-inside:avoid}h2,h3{break-after:avoid}"
+".tiles{grid-template-columns:repeat(6,1fr)}tfoot{display:table-row-group}"
+".cols{grid-template-columns:370px minmax(0,1fr);gap:4px 22px}article{padding:8px 10px}"
+".facts th,.facts td{padding-top:2px;padding-bottom:2px}"
+".scroll{overflow:visible}.scroll th,.scroll td{padding:2px 4px}"
+"th.name{min-width:0;max-width:130px}td.wide{min-width:60px;width:12%}}";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The figures of the report's page: the paper's Figures 1 to 3, layer by layer. Scales are linear, so
- * that a share of the area is a share of the weights and the mixture's densities add up to
- * the histogram; weights that are 0 would dwarf all others and are told as a number.
+ * The figures of the report's page: the paper's Figures 1 to 3, layer by layer. Scales are
+ * linear, so that a share of the area is a share of the weights and the mixture's densities add
+ * up to the histogram; weights that are 0 would dwarf all others and are told as a number.
  *
  * Colors are classes, which the page's style gives colors for light and dark.
  */
