@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|check|vm|fuzz ...
+# Usage: scripts/deps.sh run|compress|check|vm|node|fuzz ...
 
 set -eu
 
@@ -27,6 +27,9 @@ vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
 	libcap-ng-dev
 	seabios qemu-system-data busybox-static kmod cpio libelf1'
 
+# Where the machine has no other Node.js: ONNX Runtime for the tests.
+node='nodejs npm'
+
 # `make fuzz`: libFuzzer comes with clang.
 fuzz='clang libclang-rt-14-dev'
 
@@ -37,15 +40,16 @@ for group; do
 	compress)	packages="$packages $compress" ;;
 	check)		packages="$packages $check" ;;
 	vm)		packages="$packages $vm" ;;
+	node)		packages="$packages $node" ;;
 	fuzz)		packages="$packages $fuzz" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, check, vm, fuzz)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, check, vm, node, fuzz)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|check|vm|fuzz ..." >&2
+	echo "usage: scripts/deps.sh run|compress|check|vm|node|fuzz ..." >&2
 	exit 2
 fi
 

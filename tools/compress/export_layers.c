@@ -484,7 +484,7 @@ void export_layer(struct export *e, uint32_t index)
 		x = clip(e, l, x, reach);
 	if (y->type != FQZ_S32) {
 		quantize(e, l, x);
-		e->deviation += copies ? 0 : y->scale;
+		e->deviation += (copies ? 0 : y->scale) + float_loss(0, (double)y->bound * y->scale);
 	} else if (!e->rc) {
 		/* The card rounds a sum, ONNX does not. */
 		e->node->output[0] = export_tensor_name(e, l->output);
