@@ -140,7 +140,8 @@ static void check_mutations(const uint8_t *image, size_t len)
 
 int main(void)
 {
-	static void (*const nets[])(struct net *n) = { net_small, net_example, net_every_kind };
+	static void (*const nets[])(struct net *n) = { net_small, net_example, net_every_kind,
+							 net_rle_fc, net_tans_fc };
 	uint8_t *image;
 	struct net n;
 	size_t len, i;

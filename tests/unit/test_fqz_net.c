@@ -293,6 +293,56 @@ void net_widths(struct net *n)
 	net_add(n, net_fc(last, FQZ_SHIFT, 5), FQZ_S32, 3, 1, 1);
 }
 
+void net_set_coder(struct net *n, enum fqz_coder coder)
+{
+	uint32_t i;
+
+	for (i = 0; i < n->img.layer_count; i++)
+		if (fqz_layer_has_weights(&n->layers[i]))
+			n->layers[i].coder = coder;
+}
+
+#define IN_CODER(_name, _base, _coder)			\
+	void _name(struct net *n)			\
+	{						\
+		_base(n);				\
+		net_set_coder(n, _coder);		\
+	}
+
+IN_CODER(net_rle_example, net_example, FQZ_RLE_HUFFMAN)
+IN_CODER(net_tans_example, net_example, FQZ_TANS)
+IN_CODER(net_rle_kinds, net_every_kind, FQZ_RLE_HUFFMAN)
+IN_CODER(net_tans_kinds, net_every_kind, FQZ_TANS)
+IN_CODER(net_rle_segments, net_segments, FQZ_RLE_HUFFMAN)
+IN_CODER(net_tans_segments, net_segments, FQZ_TANS)
+
+static void net_fc_400(struct net *n)
+{
+	net_init(n, 12, 4, 10, 10);
+	net_add(n, net_fc(0, FQZ_SHIFT, 4), FQZ_S32, 1, 1, 1);
+}
+
+IN_CODER(net_rle_fc, net_fc_400, FQZ_RLE_HUFFMAN)
+IN_CODER(net_tans_fc, net_fc_400, FQZ_TANS)
+
+void net_contexts(struct net *n)
+{
+	uint32_t i, side = 0, half;
+	uint8_t *symbols;
+
+	net_init(n, 11, 48, 4, 4);
+	net_add(n, net_conv(0, 3, 1, 1, FQZ_RECENTRALIZED, 4), FQZ_U8, 48, 4, 4);
+	net_add(n, net_layer(FQZ_SUMPOOL, 1), FQZ_S32, 48, 1, 1);
+	symbols = (uint8_t *)n->layers[0].symbols;
+	half = fqz_layer_alphabet(&n->layers[0]) / 2;
+	for (i = 0; i < 48 * 48 * 9; i++) {
+		side ^= net_random(&n->seed, 8) == 0;
+		if (symbols[i])
+			symbols[i] = (uint8_t)(1 + side * half + net_random(&n->seed, half));
+	}
+	net_set_coder(n, FQZ_TANS);
+}
+
 uint8_t *net_write(const struct net *n, size_t *len)
 {
 	struct fqz_error err;

@@ -60,6 +60,21 @@ void net_sum(struct net *n);
 /* A convolution of each mode and width, and a classifier. */
 void net_widths(struct net *n);
 
+/* The same networks in another coder. */
+void net_rle_example(struct net *n);
+void net_tans_example(struct net *n);
+void net_rle_kinds(struct net *n);
+void net_tans_kinds(struct net *n);
+void net_rle_segments(struct net *n);
+void net_tans_segments(struct net *n);
+/* A convolution in several segments whose neighbors have most often the same sign. */
+void net_contexts(struct net *n);
+/* An FC layer in which three quarters of the symbols are 0, in each coder. */
+void net_rle_fc(struct net *n);
+void net_tans_fc(struct net *n);
+/* Takes that coder for all layers with weights. */
+void net_set_coder(struct net *n, enum fqz_coder coder);
+
 /* The written image, malloc()ed; ends the program where the writer refuses. */
 uint8_t *net_write(const struct net *n, size_t *len);
 /* The same of one of the above. */

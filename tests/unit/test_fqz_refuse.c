@@ -276,6 +276,44 @@ static const struct patch example_patches[] = {
 	P("a bit that fills up", WEIGHTS, 15, 1, 1, FQZ_STREAM, 0),
 };
 
+/* The stream: log2, A, R = 3, 11 bytes of code lengths, 4 bytes of codes. */
+static const struct patch rle_patches[] = {
+	P("Run_Limit 0", WEIGHTS, 2, 1, 0, FQZ_CODE, 0),
+	P("Run_Limit 64", WEIGHTS, 2, 1, 64, FQZ_CODE, 0),
+	P("an incomplete code of runs", WEIGHTS, 3, 1, 0x20, FQZ_CODE, 0),
+	{ "an incomplete code of values", WEIGHTS, 13, 1, 0x32, FQZ_CODE, WEIGHTS, 3, 0 },
+	P("a bit that fills up", WEIGHTS, 17, 1, 0x81, FQZ_STREAM, 0),
+	P("Alphabet of coder 2", WEIGHTS, 1, 1, 20, FQZ_ALPHABET, 0),
+	L("coder 4", 0, 54, 1, 4, FQZ_FEATURE),
+	{ "no coder needs the feature", LAYERS, LAYER(0, 54), 1, 1, FQZ_FEATURE, FILE_START, 24,
+	  NONE },
+	{ "the feature with Version_Minor 0", FILE_START, 10, 2, 0, FQZ_VERSION, FILE_START, 10,
+	  NONE },
+	{ "a coder without its feature", FILE_START, 24, 8, 0, FQZ_FEATURE, LAYERS, LAYER(0, 54),
+	  0 },
+	P("another feature", FILE_START, 24, 8, 3, FQZ_FEATURE, NONE),
+};
+
+/* The same with R = 0: head, 7 bytes of Tables, 5 bytes of segment. */
+static const struct patch tans_patches[] = {
+	P("Run_Limit 64 of tans", WEIGHTS, 2, 1, 64, FQZ_CODE, 0),
+	P("a table of runs without runs", WEIGHTS, 3, 1, 0x55, FQZ_CODE, 0),
+	P("Table_Log2 4", WEIGHTS, 3, 1, 0x40, FQZ_CODE, 0),
+	P("Table_Log2 13", WEIGHTS, 3, 1, 0xd0, FQZ_CODE, 0),
+	{ "no table of runs", WEIGHTS, 2, 1, 3, FQZ_CODE, WEIGHTS, 3, 0 },
+	P("Contexts 0", WEIGHTS, 4, 1, 0, FQZ_CODE, 0),
+	P("Contexts 2", WEIGHTS, 4, 1, 2, FQZ_CODE, 0),
+	P("an order of 15", WEIGHTS, 5, 1, 0x8f, FQZ_CODE, 0),
+	P("a bit that fills Tables up", WEIGHTS, 11, 1, 0x88, FQZ_RESERVED, 0),
+	P("a last bit of a segment", WEIGHTS, 16, 1, 0x80, FQZ_STREAM, 0),
+};
+
+/* An FC layer of 400 weights. */
+static const struct patch limit_patches[] = {
+	P("Contexts of an FC layer", WEIGHTS, 4, 1, 3, FQZ_CODE, 0),
+	{ "2^20 weights", TENSORS, 4, 4, 0x02000200, FQZ_LIMIT, LAYERS, LAYER(0, 56), 0 },
+};
+
 static void check_patches(void (*build)(struct net *n), const struct patch *patches, size_t count)
 {
 	struct net n;
@@ -300,5 +338,8 @@ int main(void)
 	CHECK(net_every_kind, shape_patches);
 	CHECK(net_every_kind, text_patches);
 	CHECK(net_example, example_patches);
+	CHECK(net_rle_example, rle_patches);
+	CHECK(net_tans_example, tans_patches);
+	CHECK(net_tans_fc, limit_patches);
 	return tap_done();
 }

@@ -205,6 +205,15 @@ static void check_fixed(void)
 	net_example(&n);
 	check(&n, "example");
 	net_free(&n);
+	net_rle_kinds(&n);
+	check(&n, "every kind, rle-huffman");
+	net_free(&n);
+	net_tans_kinds(&n);
+	check(&n, "every kind, tans");
+	net_free(&n);
+	net_contexts(&n);
+	check(&n, "contexts");
+	net_free(&n);
 }
 
 /* Members that a kind has no use for need not be cleared. */

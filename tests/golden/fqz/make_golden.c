@@ -90,6 +90,11 @@ int main(int argc, char **argv)
 	valid("segments", net_segments);
 	valid("pool", net_pool);
 	valid("largest-sum", net_sum);
+	valid("rle", net_rle_kinds);
+	valid("rle-segments", net_rle_segments);
+	valid("tans", net_tans_kinds);
+	valid("tans-segments", net_tans_segments);
+	valid("contexts", net_contexts);
 	patched("minor", net_small, 0, 10, 2, 1);
 	resized("skippable", net_small, 1000, 1, "of a later version", 18);
 
@@ -112,5 +117,11 @@ int main(int argc, char **argv)
 	resized("text", net_small, METADATA, 0, "A\0v", 4);
 	/* 2^20 weights in a stream of 7 bytes. */
 	patched("bomb", net_one_fc, TENSORS, 4, 4, 0x01000400);
+	patched("rle-code", net_rle_fc, WEIGHTS, 2, 1, 0);
+	patched("rle-stream", net_rle_fc, WEIGHTS, 50, 1, 0xff);
+	patched("tans-code", net_tans_fc, WEIGHTS, 4, 1, 3);
+	patched("tans-stream", net_tans_fc, WEIGHTS, 50, 1, 0xff);
+	/* 2^20 weights in a stream that is long enough for fewer. */
+	patched("sparse-bomb", net_rle_fc, TENSORS, 4, 4, 0x02000200);
 	return 0;
 }
