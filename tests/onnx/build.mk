@@ -21,6 +21,8 @@ $(O)/san/tests/onnx/node_cases.o $(O)/san/tests/onnx/node_graph.o: | $(O)/gen/on
 TESTS += tests/onnx/nodes.t
 TEST_DEPS += $(O)/tests/onnx_nodes
 
+TESTS += tests/onnx/weights.t
+
 # `make golden-families` writes the fuzzer's seeds anew.
 .PHONY: golden-families
 golden-families:

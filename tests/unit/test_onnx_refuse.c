@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Refusals of the ONNX reader: damaged, hostile and unsupported files. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "net/onnx.h"
 #include "net/rng.h"
@@ -524,6 +525,163 @@ static void test_constants(void)
 	refused(b, "z", "constant", "4096 times 2^28 empty rows");
 }
 
+/* What a Conv, a BatchNormalization and a Gemm are given instead of what they need. */
+static const struct {
+	const char *op, *text, *what;
+	int weights[6];		/* dimensions, -1 at the end */
+	int others[3];		/* of further inputs */
+} ranks[] = {
+	{ "Conv", "4 dimensions", "weights of 3 dimensions", { 2, 2, 3, -1 }, { 2, -1 } },
+	{ "Conv", "4 dimensions", "weights of 5 dimensions", { 2, 2, 1, 1, 3, -1 }, { 2, -1 } },
+	{ "Conv", "kernel_shape", "weights of no rows", { 2, 2, 0, 3, -1 }, { 2, -1 } },
+	{ "Conv", "do not fit", "weights for 3 channels", { 2, 3, 1, 1, -1 }, { 2, -1 } },
+	{ "Conv", "bias does not fit", "a bias for 3 channels", { 2, 2, 1, 1, -1 }, { 3, -1 } },
+	{ "BatchNormalization", "parameter 1", "a scale for 3 channels", { 3, -1 }, { 2, -1 } },
+	{ "BatchNormalization", "parameter 2", "a shift for 3 channels", { 2, -1 }, { 3, -1 } },
+	{ "Gemm", "2 dimensions", "weights of one dimension", { 6, -1 }, { 1, -1 } },
+	{ "Gemm", "[1, values]", "a Gemm of a picture", { 6, 1, -1 }, { 1, -1 } },
+};
+
+static void test_ranks(void)
+{
+	static const float v[64];
+	struct onnx_build *b;
+	size_t i;
+
+	for (i = 0; i < sizeof(ranks) / sizeof(ranks[0]); i++) {
+		const int *d = ranks[i].weights;
+
+		b = onnx_build_new(1, 2, 6, 6);
+		onnx_build_floats(b, "w", v, d[0], d[1], d[1] < 0 ? -1 : d[2],
+				  d[1] < 0 || d[2] < 0 ? -1 : d[3],
+				  d[1] < 0 || d[2] < 0 || d[3] < 0 ? -1 : d[4], -1);
+		onnx_build_floats(b, "o", v, ranks[i].others[0], -1);
+		onnx_build_node(b, ranks[i].op, "y", "x", "w", "o",
+				ranks[i].op[0] == 'B' ? "o" : NULL, "o", NULL);
+		refused(b, "y", ranks[i].text, ranks[i].what);
+	}
+}
+
+static void test_graph(void)
+{
+	struct onnx_build *b = onnx_build_new(1, 2, 6, 6);
+	Onnx__NodeProto *n;
+	Onnx__GraphProto *g;
+
+	onnx_build_node(b, "Add", "p", "x", "q", NULL);
+	onnx_build_node(b, "Relu", "q", "p", NULL);
+	refused(b, "q", "nothing before it writes its input 'q'", "two nodes in a circle");
+
+	b = small();
+	onnx_build_graph(b)->n_initializer = 0;
+	refused(b, "y", "nothing before it writes its input 'w'", "weights that are not there");
+
+	b = small();
+	((float *)onnx_build_graph(b)->initializer[0]->raw_data.data)[5] = __builtin_inff();
+	refused(b, "y", "infinite weights", "an infinite weight");
+
+	b = small();
+	n = onnx_build_graph(b)->node[1];
+	n->output = onnx_build_alloc(b, 2 * sizeof(*n->output));
+	n->output[0] = n->output[1] = (char *)"y";
+	n->n_output = 2;
+	refused(b, "y", "writes 'y' twice", "a node that writes one name twice");
+
+	b = small();
+	onnx_build_model(b)->opset_import[0]->version = 26;
+	refused(b, "y", "operator set 26; the meaning of 1 to 25", "a later operator set");
+
+	b = small();
+	onnx_build_model(b)->n_opset_import = 0;
+	refused(b, "y", "operator set 0", "no operator set");
+
+	b = small();
+	onnx_build_graph(b)->node[1]->domain = (char *)"com.example";
+	refused(b, "y", "operator com.example.Relu is not supported", "another's Relu");
+
+	b = small();
+	g = onnx_build_graph(b);
+	g->input[0]->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__INT64;
+	refused(b, "y", "element type 7; floats are expected", "a picture of integers");
+
+	b = small();
+	onnx_attr_float_set(b, onnx_build_graph(b)->node[0], "group", 2);
+	refused(b, "y", "attribute group is of another type", "2.0 groups");
+
+	b = small();
+	onnx_attr_int_set(b, onnx_build_graph(b)->node[0], "group", 1);
+	onnx_build_graph(b)->node[0]->attribute[0]->ref_attr_name = (char *)"groups";
+	refused(b, "y", "of a function", "an attribute of a function around");
+
+	b = small();
+	onnx_build_graph(b)->node[0]->name = (char *)"\033[2J";
+	onnx_build_graph(b)->node[0]->op_type = (char *)"Bell\a";
+	refused(b, "y", "node '_[2J' (Bell_)", "a name that would clear the screen");
+}
+
+/* As many nodes as are taken; @op stands for merging, dropping or joining them. */
+static void long_chain(const char *op, size_t inputs, size_t count, int want, const char *what)
+{
+	struct onnx_build *b = onnx_build_new(1, 1, 1, 1);
+	Onnx__GraphProto *g = onnx_build_graph(b);
+	Onnx__NodeProto *nodes = onnx_build_alloc(b, count * sizeof(*nodes));
+	const uint8_t *data;
+	char *out = (char *)"x";
+	size_t i, k, len;
+
+	onnx_build_floats(b, "zero", (const float[]){ 0 }, -1);
+	g->node = onnx_build_alloc(b, count * sizeof(*g->node));
+	for (i = 0; i < count; i++) {
+		Onnx__NodeProto *n = &nodes[i];
+
+		onnx__node_proto__init(n);
+		n->op_type = (char *)op;
+		n->input = onnx_build_alloc(b, inputs * sizeof(*n->input));
+		n->n_input = inputs;
+		for (k = 0; k < inputs; k++)
+			n->input[k] = k ? (char *)"zero" : out;
+		out = onnx_build_alloc(b, 24);
+		snprintf(out, 24, "n%zu", i);
+		n->output = onnx_build_alloc(b, sizeof(*n->output));
+		n->output[0] = out;
+		n->n_output = 1;
+		g->node[g->n_node++] = n;
+	}
+	data = onnx_build_pack(b, out, &len);
+	if (!ok(try_import(data, len) == want, "%s", what))
+		diag("%s", err.text);
+	onnx_build_free(b);
+}
+
+/* What takes a second took minutes when it grew with the square; the alarm ends the program. */
+static void test_time(void)
+{
+	struct onnx_build *b;
+	int i;
+
+	alarm(60);
+	long_chain("Relu", 1, 16000, 0, "16000 clamps are merged");
+	long_chain("Add", 2, 16000, 0, "16000 sums with 0 are dropped");
+	long_chain("Identity", 1, 100000, -EINVAL, "100000 names for one tensor");
+	long_chain("Mystery", 1, 100000, -EINVAL, "100000 unknown operators");
+
+	b = small();
+	onnx_build_ints(b, "shape", 3, (const int64_t[]){ 1 << 28, 1, 0 });
+	onnx_build_ints(b, "shape2", 1, (const int64_t[]){ 1 << 20 });
+	onnx_build_node(b, "ConstantOfShape", "e", "shape", NULL);
+	onnx_build_node(b, "ConstantOfShape", "f", "shape2", NULL);
+	onnx_attr_int_set(b, onnx_build_node(b, "Cast", "i", "f", NULL), "to", 7);
+	for (i = 0; i < 4; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "g%d", i);
+		onnx_attr_int_set(b, onnx_build_node(b, "Gather", name, "e", "i", NULL), "axis", 1);
+	}
+	onnx_build_node(b, "Relu", "z", "g0", NULL);
+	refused(b, "z", "constant", "2^48 rows of nothing gathered");
+	alarm(0);
+}
+
 int main(void)
 {
 	test_truncated();
@@ -539,5 +697,8 @@ int main(void)
 	test_names();
 	test_modes();
 	test_constants();
+	test_ranks();
+	test_graph();
+	test_time();
 	return tap_done();
 }

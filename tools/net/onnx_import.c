@@ -264,6 +264,10 @@ static int report_refusals(struct onnx_import *im)
 	size_t room = sizeof(im->err->text), at, i;
 	char line[320];
 
+	if (im->refusal_count == 1) {
+		onnx_refusal_print(&im->refusals[0], line, sizeof(line));
+		return net_fail(im->err, "the network can't be imported: %.280s", line);
+	}
 	at = (size_t)snprintf(text, room, "the network can't be imported:");
 	for (i = 0; i < im->refusal_count && i < IMPORT_REFUSALS; i++) {
 		onnx_refusal_print(&im->refusals[i], line, sizeof(line));
