@@ -8,8 +8,13 @@ $(eval $(call unit_test,test_onnx_import,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NE
 $(foreach t,refuse external,\
 	$(eval $(call unit_test,test_onnx_$(t),$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS))))
 $(eval $(call unit_test,test_onnx_memory,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS) $(FAIL_ALLOC)))
-$(foreach t,paper feedback,\
-	$(eval $(call unit_test,test_quant_$(t),,$(NET_TEST_OBJS),$(NET_LIBS))))
+QUANT_TEST_SRCS := tests/unit/quant_net.c
+$(foreach t,paper feedback knobs,\
+	$(eval $(call unit_test,test_quant_$(t),$(QUANT_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS))))
+$(eval $(call unit_test,test_quant_memory,$(QUANT_TEST_SRCS),$(NET_TEST_OBJS),\
+	$(NET_LIBS) $(FAIL_ALLOC)))
+$(eval $(call unit_test,test_quant_plan,$(QUANT_TEST_SRCS),\
+	$(O)/san/tools/compress/plan.o $(NET_TEST_OBJS),$(NET_LIBS)))
 
 $(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
 $(patsubst %,$(O)/san/tests/unit/test_onnx_%.o,refuse external memory) $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h

@@ -11,6 +11,7 @@
 #include "net/gram.h"
 #include "net/quantize.h"
 #include "net/rng.h"
+#include "quant_net.h"
 #include "tap.h"
 
 #define INPUTS		48
@@ -24,11 +25,6 @@ struct fixture {
 	uint8_t *pixels;
 	float *w;
 };
-
-static float uniform(uint64_t stream, uint64_t i)
-{
-	return (float)(2 * rng_uniform(21, stream, i) - 1);
-}
 
 static void correlated_pixels(uint8_t *p)
 {
@@ -58,16 +54,6 @@ static void input_of(void *arg, size_t picture, float *x)
 
 static struct net_error err;
 
-static float *fill(size_t n, uint64_t stream, float scale)
-{
-	float *v = malloc(n * sizeof(*v));
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		v[i] = scale * uniform(stream, i) * fabsf(uniform(stream + 100, i));
-	return v;
-}
-
 /* @groups 1: pointwise; otherwise depthwise 3 x 3 */
 static void fixture_open(struct fixture *f, uint32_t groups)
 {
@@ -86,8 +72,8 @@ static void fixture_open(struct fixture *f, uint32_t groups)
 	l.groups = groups;
 	l.in_count = 1;
 	l.out = 1;
-	l.weight = f->w = fill((size_t)outputs * INPUTS / groups * k * k, 1, 0.5f);
-	l.bias = fill(outputs, 2, 0.1f);
+	l.weight = f->w = quant_net_fill((size_t)outputs * INPUTS / groups * k * k, 1, 0.5f);
+	l.bias = quant_net_fill(outputs, 2, 0.1f);
 	net_add_layer(f->net, &l, &err);
 	f->net->output = 1;
 }
@@ -197,49 +183,6 @@ static void test_gram(void)
 	fixture_close(&f);
 }
 
-/* Convolution, pool, residual, concatenation, classifier on 3-channel pictures. */
-static struct net *small_network(void)
-{
-	struct net *n = net_create();
-	struct net_layer l;
-	static const struct {
-		enum net_kind kind;
-		uint32_t in[2], c, side, k, stride;
-		bool relu;
-	} list[] = {
-		{ NET_CONV, { 0 }, 8, 12, 3, 1, true }, { NET_MAXPOOL, { 1 }, 8, 6, 2, 2, false },
-		{ NET_CONV, { 2 }, 8, 6, 3, 1, false }, { NET_ADD, { 2, 3 }, 8, 6, 1, 1, true },
-		{ NET_CONV, { 4 }, 6, 6, 1, 1, true }, { NET_CONCAT, { 4, 5 }, 14, 6, 1, 1, false },
-		{ NET_GLOBALPOOL, { 6 }, 14, 1, 1, 1, false }, { NET_FC, { 7 }, 5, 1, 1, 1, false },
-	};
-	uint32_t i;
-
-	net_add_tensor(n, "x", 3, 12, 12, &err);
-	for (i = 0; i < sizeof(list) / sizeof(list[0]); i++) {
-		net_add_tensor(n, "t", list[i].c, list[i].side, list[i].side, &err);
-		net_layer_init(&l, list[i].kind);
-		l.in_count = list[i].kind == NET_ADD || list[i].kind == NET_CONCAT ? 2 : 1;
-		l.in[0] = list[i].in[0];
-		l.in[1] = list[i].in[1];
-		l.out = i + 1;
-		l.kernel_h = l.kernel_w = list[i].k;
-		l.stride_h = l.stride_w = list[i].stride;
-		if (list[i].kind == NET_CONV)
-			l.pad_top = l.pad_left = l.pad_bottom = l.pad_right = list[i].k / 2;
-		if (list[i].relu)
-			l.act_min = 0;
-		if (net_layer_has_weights(&l)) {
-			size_t sum = n->tensors[l.in[0]].c * list[i].k * list[i].k;
-
-			l.weight = fill(list[i].c * sum, 40 + i, 3.0f / sqrtf((float)sum));
-			l.bias = fill(list[i].c, 60 + i, 0.2f);
-		}
-		net_add_layer(n, &l, &err);
-	}
-	n->output = i;
-	return n;
-}
-
 static struct qnet *quantize(struct net *n, const struct calib_set *set, unsigned int threads,
 			     bool feedback, unsigned int bits)
 {
@@ -275,15 +218,10 @@ static bool same(const struct qnet *a, const struct qnet *b)
 
 static void test_network(void)
 {
-	enum { PIXELS = 3 * 12 * 12, N = 64 };
-	static uint8_t pixels[N * PIXELS];
-	struct calib_set set = { N, pixels, 1.0f / 255 };
-	struct net *n = small_network();
+	struct calib_set set = quant_net_pictures(QUANT_NET_PICTURES);
+	struct net *n = quant_net();
 	struct qnet *one, *three, *nearest, *coarse;
-	size_t i;
 
-	for (i = 0; i < sizeof(pixels); i++)
-		pixels[i] = (uint8_t)(128 + 100 * uniform(50, i / 12) + 27 * uniform(51, i));
 	one = quantize(n, &set, 1, true, 6);
 	three = quantize(n, &set, 3, true, 6);
 	nearest = quantize(n, &set, 2, false, 6);
@@ -325,7 +263,7 @@ static void test_equalize(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(pixels); i++)
-		pixels[i] = (uint8_t)(128 + 120 * uniform(80, i));
+		pixels[i] = (uint8_t)(128 + 120 * quant_net_uniform(80, i));
 	net_add_tensor(n, "x", 3, 8, 8, &err);
 	for (i = 0; i < 4; i++) {
 		static const uint32_t c[] = { 6, 6, 6, 5 };
@@ -343,8 +281,8 @@ static void test_equalize(void)
 		l.act_min = i == 1 ? -INFINITY : 0;
 		weights = c[i] * (i == 0 ? 27 : i == 2 ? 9 : 6);
 		if (i != 1) {
-			l.weight = fill(weights, 81 + i, 1);
-			l.bias = fill(c[i], 91 + i, 0.2f);
+			l.weight = quant_net_fill(weights, 81 + i, 1);
+			l.bias = quant_net_fill(c[i], 91 + i, 0.2f);
 		}
 		net_add_layer(n, &l, &err);
 	}
@@ -387,7 +325,7 @@ static void test_blocks(void)
 	size_t i, sum = CHANNELS * SIDE * SIDE * 2;
 
 	for (i = 0; i < sizeof(pixels); i++)
-		pixels[i] = (uint8_t)(128 + 120 * uniform(70, i / 3));
+		pixels[i] = (uint8_t)(128 + 120 * quant_net_uniform(70, i / 3));
 	net_add_tensor(n, "x", CHANNELS, SIDE, 2 * SIDE, &err);
 	net_add_tensor(n, "y", 3, 1, 1, &err);
 	net_layer_init(&l, NET_FC);
@@ -395,8 +333,8 @@ static void test_blocks(void)
 	l.kernel_w = 2 * SIDE;
 	l.in_count = 1;
 	l.out = 1;
-	l.weight = fill(3 * sum, 71, 0.1f);
-	l.bias = fill(3, 72, 0.1f);
+	l.weight = quant_net_fill(3 * sum, 71, 0.1f);
+	l.bias = quant_net_fill(3, 72, 0.1f);
 	net_add_layer(n, &l, &err);
 	n->output = 1;
 	q = quantize(n, &set, 2, true, 5);

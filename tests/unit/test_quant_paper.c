@@ -174,11 +174,119 @@ static void test_choice(void)
 	quant_weights_free(&q);
 	quant_weights_free(&again);
 	o.mode = QUANT_AUTO;
-	o.separation = 50;
-	memset(&q, 0, sizeof(q));
-	quant_nearest(w, 1, MANY, 3, &o, &q);
-	is_int(q.alphabet.mode, FQZ_SHIFT, "a separation below --wsep means shift");
+	for (i = 0; i < 2; i++) {
+		o.separation = q.gmm.separation * (i ? 1.001 : 1);
+		memset(&again, 0, sizeof(again));
+		quant_nearest(w, 1, MANY, 3, &o, &again);
+		is_int(again.alphabet.mode, i ? FQZ_SHIFT : FQZ_RECENTRALIZED,
+		       i ? "just below w_sep means shift" : "W = w_sep means recentralized");
+		quant_weights_free(&again);
+	}
 	quant_weights_free(&q);
+}
+
+static double squared_error(const float *w, size_t n, const struct quant_weights *q)
+{
+	double error = 0, d;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		d = w[i] - (double)q->scale[0] * q->alphabet.weight[q->symbols[i]];
+		error += d * d;
+	}
+	return error;
+}
+
+/* --assign nearest: of the two components the one that errs less, whatever the seed. */
+static void test_assign(void)
+{
+	static float w[MANY];
+	struct quant_options o = { .bits = 5, .mode = QUANT_RECENTRALIZED, .seed = 1 };
+	struct quant_weights drawn = { 0 }, q = { 0 }, again = { 0 };
+	size_t i, k, e, worse = 0;
+
+	for (i = 0; i < MANY; i++)
+		w[i] = (float)((i % 2 ? 0.1 : -0.1) + 0.08 * normal(6, i));
+	quant_nearest(w, 1, MANY, 0, &o, &drawn);
+	o.assign_nearest = true;
+	quant_nearest(w, 1, MANY, 0, &o, &q);
+	o.seed = 2;
+	quant_nearest(w, 1, MANY, 0, &o, &again);
+	is_int(memcmp(q.symbols, again.symbols, MANY), 0, "nearest assignment draws nothing");
+	ok(squared_error(w, MANY, &q) < 0.85 * squared_error(w, MANY, &drawn),
+	   "and errs less: %.3f, drawn %.3f", squared_error(w, MANY, &q),
+	   squared_error(w, MANY, &drawn));
+	/* By brute force over all symbols but "pruned". */
+	e = 2 + 4 * q.alphabet.exponent_count + 1;
+	for (i = 0; i < MANY; i += 7) {
+		double mine = fabs(w[i] - (double)q.scale[0] * q.alphabet.weight[q.symbols[i]]);
+
+		for (k = 1; k < e; k++)
+			worse += fabs(w[i] - (double)q.scale[0] * q.alphabet.weight[k]) <
+				 mine - 1e-9;
+	}
+	is_int((int64_t)worse, 0, "no symbol is nearer");
+	quant_weights_free(&drawn);
+	quant_weights_free(&q);
+	quant_weights_free(&again);
+}
+
+/* Layers on which EM has little to go by: shift, and no weight is lost. */
+static void test_degenerate(const char *what, const float *w, size_t n)
+{
+	struct quant_options o = { .bits = 6, .separation = 0, .seed = 1 };
+	struct gmm g;
+	int mode, bad = 0;
+	size_t i;
+
+	gmm_fit(w, n, &g);
+	bad += !isfinite(g.mean[0]) || !isfinite(g.mean[1]) || !isfinite(g.sigma[0]) ||
+	       !isfinite(g.sigma[1]) || !isfinite(g.separation) || !isfinite(g.variance);
+	ok(!bad && !g.usable, "%s: no two components, all numbers finite", what);
+	for (mode = QUANT_AUTO; mode <= QUANT_RECENTRALIZED; mode++) {
+		struct quant_weights q = { 0 };
+
+		o.mode = (enum quant_mode)mode;
+		bad += quant_nearest(w, 1, n, 0, &o, &q) || q.alphabet.mode != FQZ_SHIFT ||
+		       !isfinite(q.scale[0]) || q.scale[0] == 0;
+		for (i = 0; i < n; i++) {
+			double v = (double)q.scale[0] * q.alphabet.weight[q.symbols[i]];
+
+			/* Powers of two are at most a third from any value in their range. */
+			if (fabs(v - w[i]) > 0.34 * fabs(w[i])) {
+				diag("%g became %g", (double)w[i], v);
+				bad++;
+			}
+		}
+		quant_weights_free(&q);
+	}
+	is_int(bad, 0, "and shift values within a third");
+}
+
+static void test_degenerates(void)
+{
+	static const float one[] = { -0.3f }, equal[] = { 0.2f, 0.2f, 0.2f, 0.2f, 0.2f },
+			   zero[6] = { 0 }, tiny[] = { 1e-30f, 2e-30f, 4e-30f, 1e-30f },
+			   huge[] = { 1e30f, 3e30f, 2e30f },
+			   lone[] = { 0.5f, 0.4f, 0.3f, 0.6f, -0.1f, 0.45f },
+			   two[] = { -0.25f, 0.25f };
+	static float positive[200], drift[3000];
+	size_t i;
+
+	for (i = 0; i < 200; i++)
+		positive[i] = (float)(1 + 0.3 * rng_uniform(8, 0, i));
+	/* Negative weights that are the tail of one component. */
+	for (i = 0; i < 3000; i++)
+		drift[i] = (float)(1 + 0.5 * normal(9, i));
+	test_degenerate("a single weight", one, 1);
+	test_degenerate("equal weights", equal, 5);
+	test_degenerate("nothing but 0", zero, 6);
+	test_degenerate("tiny weights", tiny, 4);
+	test_degenerate("huge weights", huge, 3);
+	test_degenerate("one negative weight", lone, 6);
+	test_degenerate("one of each sign", two, 2);
+	test_degenerate("only positive weights", positive, 200);
+	test_degenerate("a component that drifts away", drift, 3000);
 }
 
 static void test_alphabets(void)
@@ -225,6 +333,8 @@ int main(void)
 	test_bins();
 	test_overflow();
 	test_choice();
+	test_assign();
+	test_degenerates();
 	test_alphabets();
 	test_prune();
 	return tap_done();

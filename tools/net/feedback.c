@@ -180,16 +180,20 @@ static bool descend(const struct feedback *f, const struct quant_alphabet *a,
 	return moved;
 }
 
-static void row_store(struct feedback *f, size_t output, const float *levels)
+static void row_store(struct feedback *f, size_t output, const struct row *r)
 {
 	const struct quant_alphabet *a = &f->q->alphabet;
 	const struct block *b = feedback_row_blocks(f, output);
 	size_t i, k;
 
 	for (i = 0; i < f->blocks; i++, b++)
-		for (k = 0; k < b->n; k++)
-			f->q->symbols[output * f->sum + b->first + b->order[k]] =
-				a->symbol[quant_nearest_level(a, levels[b->first + k])];
+		for (k = 0; k < b->n; k++) {
+			size_t at = output * f->sum + b->first + b->order[k];
+
+			f->keep[at] = r->keep[b->first + k];
+			f->q->symbols[at] =
+				a->symbol[quant_nearest_level(a, r->best[b->first + k])];
+		}
 }
 
 /* Scale and weights in turn, each as the other stands. */
@@ -236,7 +240,7 @@ static int row_quantize(void *arg, size_t output, unsigned int worker)
 	if (n)
 		scale = row_refine(f, a, b, r, scale);
 	f->q->scale[output] = scale;
-	row_store(f, output, r->best);
+	row_store(f, output, r);
 	return 0;
 }
 
@@ -325,6 +329,9 @@ int quant_feedback(const float *w, const float *kept, size_t zeros, size_t outpu
 		rc = feedback_alphabet_choose(&f);
 	if (!rc)
 		rc = net_parallel(outputs, o->threads, row_quantize, &f);
+	q->cut = 0;
+	for (i = 0; !rc && i < n; i++)
+		q->cut += !f.keep[i];
 	feedback_free(&f);
 	return rc;
 }

@@ -243,6 +243,7 @@ int quant_nearest(const float *w, size_t outputs, size_t sum, uint32_t layer,
 	float scale = 1;
 	int rc;
 
+	q->cut = 0;
 	q->symbols = malloc(n);
 	q->scale = malloc(outputs * sizeof(*q->scale));
 	if (!q->symbols || !q->scale)
@@ -258,5 +259,7 @@ int quant_nearest(const float *w, size_t outputs, size_t sum, uint32_t layer,
 		rc = shift_layer(w, n, o->bits, &q->alphabet, &scale, q->symbols);
 	for (i = 0; i < outputs; i++)
 		q->scale[i] = scale;
+	for (i = 0; i < n; i++)
+		q->cut += w[i] == 0;
 	return rc;
 }

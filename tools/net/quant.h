@@ -71,6 +71,7 @@ static inline unsigned int quant_nearest_level(const struct quant_alphabet *a, f
 struct quant_weights {
 	struct quant_alphabet alphabet;
 	struct gmm gmm;
+	size_t cut;		/* weights that were pruned or 0 before; rounding makes more 0 */
 	uint8_t *symbols;	/* as the layer's weights lie */
 	float *scale;		/* S by output channel; may be negative */
 };
