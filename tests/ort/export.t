@@ -31,7 +31,7 @@ export_net()
 mkdir "$tmp/nets"
 "$build/tests/ort_nets" "$tmp/nets" >"$tmp/log" 2>&1 && "$build/tests/make_smallnet" "$tmp/nets"
 result $? 'networks are made'
-for net in kinds widths pools convs residual; do
+for net in kinds widths pools convs halves residual; do
 	export_net "$net" 40 64 "$tmp/nets/$net.fqz"
 done
 export_net sample 40 96 $sample

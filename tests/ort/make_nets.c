@@ -161,6 +161,35 @@ static void convs(struct net *n)
 	fill_ranges(n);
 }
 
+/* Inputs that are often 0, and biases of 2.5, 4.5 ...: the card rounds them up, half to even is down. */
+static void halves(struct net *n)
+{
+	struct fqz_layer l = net_conv(1, 1, 1, 0, FQZ_SHIFT, 5), *affine, *conv;
+	uint32_t c;
+
+	net_init(n, 24, 6, 8, 8);
+	net_add(n, net_layer(FQZ_AFFINE, 0), FQZ_U8, 6, 8, 8);
+	l.groups = 6;
+	net_add(n, l, FQZ_S8, 6, 8, 8);
+	net_add(n, net_fc(2, FQZ_SHIFT, 5), FQZ_S32, 4, 1, 1);
+	fill_ranges(n);
+	affine = &n->layers[0];
+	conv = &n->layers[1];
+	affine->bias_shift = 13;
+	conv->bias_shift = 20;
+	for (c = 0; c < 6; c++) {
+		/* 2 x - 256 */
+		((int16_t *)affine->scale)[c] = 1 << 14;
+		((int16_t *)affine->bias)[c] = -256;
+		((uint8_t *)affine->shift)[c] = 13;
+		/* About 64 x / 1000, alternately negative. */
+		((uint8_t *)conv->symbols)[c] = (uint8_t)(13 + c % 2);
+		((int16_t *)conv->scale)[c] = (int16_t)(20001 + 2 * c);
+		((int16_t *)conv->bias)[c] = (int16_t)(16 * (2 * c + 2) + 8);
+		((uint8_t *)conv->shift)[c] = 24;
+	}
+}
+
 static void kinds(struct net *n)
 {
 	net_every_kind(n);
@@ -205,7 +234,7 @@ int main(int argc, char **argv)
 		void (*fill)(struct net *n);
 	} nets[] = {
 		{ "kinds", kinds }, { "widths", widths }, { "pools", pools }, { "convs", convs },
-		{ "beyond", beyond },
+		{ "halves", halves }, { "beyond", beyond },
 	};
 	char path[4096], err[512];
 	uint8_t *image;
