@@ -97,7 +97,7 @@ tools:
 
 .PHONY: check
 check:
-	@scripts/deps.sh run compress check vm
+	@scripts/deps.sh run compress check vm fuzz
 	+$(MAKE) -s -j$(JOBS) WERROR=1 check-build
 	prove --failures --exec '' $(TESTS)
 
@@ -133,5 +133,6 @@ help:
 	@echo 'make module     build fqaccel.ko for this machine (KDIR=... for another kernel)'
 	@echo 'make check      every test'
 	@echo 'make fuzz       fuzz the parsers for a while (FUZZ_SECONDS=60 each)'
+	@echo 'make bench      sizes and speeds of the coders of weights (BENCH=file.fqz ...)'
 	@echo 'make install    into PREFIX=$(PREFIX); make module_install for the driver'
 	@echo 'make clean      remove $(O)/'

@@ -177,24 +177,39 @@ bool fqz_code_init(struct fqz_code *c, const uint8_t *lengths, uint32_t alphabet
 	return true;
 }
 
+/* The first symbol of each index and its length, 0 where that is a longer code or none. */
+static void fill_single(const struct fqz_code *c, uint8_t *symbols, uint8_t *lengths)
+{
+	uint32_t length, i;
+
+	memset(lengths, 0, 1 << FQZ_LOOKUP_BITS);
+	for (length = 1; length <= FQZ_LOOKUP_BITS; length++) {
+		for (i = 0; i < c->count[length]; i++) {
+			uint32_t shift = FQZ_LOOKUP_BITS - length;
+			size_t at = (size_t)(c->first[length] + i) << shift;
+
+			memset(symbols + at, c->sorted[c->index[length] + i], (size_t)1 << shift);
+			memset(lengths + at, (int)length, (size_t)1 << shift);
+		}
+	}
+}
+
 static void fill_lookup(struct fqz_huffman *d)
 {
+	uint8_t symbols[1 << FQZ_LOOKUP_BITS], lengths[1 << FQZ_LOOKUP_BITS];
 	uint32_t i;
 
+	fill_single(&d->code, symbols, lengths);
 	for (i = 0; i < 1u << FQZ_LOOKUP_BITS; i++) {
 		struct fqz_lookup *entry = &d->lookup[i];
-		uint32_t length;
+		uint32_t left = i;
 
 		memset(entry, 0, sizeof(*entry));
-		while (entry->count < FQZ_LOOKUP_SYMBOLS) {
-			uint32_t left = i << entry->bits & ((1u << FQZ_LOOKUP_BITS) - 1);
-
-			length = fqz_code_next(&d->code, left << (FQZ_MAX_CODE - FQZ_LOOKUP_BITS),
-					       &entry->symbols[entry->count]);
-			if (!length || entry->bits + length > FQZ_LOOKUP_BITS)
-				break;
-			entry->bits = (uint8_t)(entry->bits + length);
-			entry->count++;
+		while (entry->count < FQZ_LOOKUP_SYMBOLS && lengths[left] &&
+		       entry->bits + lengths[left] <= FQZ_LOOKUP_BITS) {
+			entry->symbols[entry->count++] = symbols[left];
+			entry->bits = (uint8_t)(entry->bits + lengths[left]);
+			left = i << entry->bits & ((1u << FQZ_LOOKUP_BITS) - 1);
 		}
 	}
 }

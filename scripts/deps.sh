@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|check|vm|node|fuzz ...
+# Usage: scripts/deps.sh run|compress|check|vm|node|fuzz|bench ...
 
 set -eu
 
@@ -33,6 +33,9 @@ node='nodejs npm'
 # `make fuzz`: libFuzzer comes with clang.
 fuzz='clang libclang-rt-14-dev'
 
+# `make bench`: what the coders are compared with.
+bench='libzstd-dev liblzma-dev'
+
 packages=
 for group; do
 	case $group in
@@ -42,14 +45,15 @@ for group; do
 	vm)		packages="$packages $vm" ;;
 	node)		packages="$packages $node" ;;
 	fuzz)		packages="$packages $fuzz" ;;
+	bench)		packages="$packages $bench" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, check, vm, node, fuzz)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, check, vm, node, fuzz, bench)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|check|vm|node|fuzz ..." >&2
+	echo "usage: scripts/deps.sh run|compress|check|vm|node|fuzz|bench ..." >&2
 	exit 2
 fi
 

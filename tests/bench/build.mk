@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: MIT
+#
+# `make bench` prints sizes and decoding speeds of the coders; BENCH=... takes other subjects.
+
+BENCH ?= $(SAMPLE) resnet50 resnet50-conv resnet50:0.8 resnet18
+
+BENCH_SRCS := tests/bench/decode.c tests/bench/resnet.c tools/common/file.c
+
+$(O)/tests/bench: $(BENCH_SRCS:%.c=$(O)/obj/%.o) $(NET_OBJS) $(O)/libfqz.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(NET_LIBS) -lzstd -llzma -lm
+
+.PHONY: bench
+bench:
+	@scripts/deps.sh run compress bench
+	@+$(MAKE) -s -j$(JOBS) $(O)/tests/bench
+	$(O)/tests/bench $(BENCH)
