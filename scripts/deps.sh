@@ -31,7 +31,7 @@ vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
 node='nodejs npm'
 
 # `make fuzz`: libFuzzer comes with clang.
-fuzz='clang libclang-rt-14-dev'
+fuzz='clang libclang-rt-14-dev libonnx-testdata'
 
 # `make bench`: what the coders are compared with.
 bench='libzstd-dev liblzma-dev'

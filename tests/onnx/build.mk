@@ -27,3 +27,11 @@ TESTS += tests/onnx/weights.t
 .PHONY: golden-families
 golden-families:
 	/usr/bin/python3 tests/onnx/families.py tests/golden/onnx --seeds
+
+# `make fuzz` starts from a small network of each operator as well.
+$(O)/fuzz/onnx: | $(O)/fuzz/onnx-seeded
+
+$(O)/fuzz/onnx-seeded: $(O)/tests/onnx_nodes tests/onnx/nodes.t
+	@mkdir -p $(@D)/onnx-corpus
+	FQACCEL_BUILD=$(O) tests/onnx/nodes.t -o $(@D)/onnx-corpus >/dev/null
+	@touch $@

@@ -2,7 +2,7 @@
 /*
  * The operator tests that come with ONNX, through the importer and the float executor:
  *
- *	node_cases DATA REFUSALS ...
+ *	node_cases [-o SEEDS] DATA REFUSALS ...
  *
  * DATA is a folder of test_*, each with model.onnx and test_data_set_0. Every test of a supported
  * operator is run in up to three ways:
@@ -14,6 +14,9 @@
  * and must give the expected output, or be refused as the file REFUSALS says. Since a network is
  * one picture, tests with a batch are run picture by picture where the operator treats the first
  * dimension as one; else the whole input is one picture of a row and a column.
+ *
+ * With -o the networks are written into the folder SEEDS, too: small ones of each operator, from
+ * which a fuzzer learns much.
  */
 #include <dirent.h>
 #include <math.h>
@@ -36,6 +39,7 @@ struct refusal {
 static struct refusal refusals[REFUSALS_MAX];
 static size_t refusal_count;
 static struct net_error err;
+static const char *seeds;
 
 /* Lines "WAY TEST: TEXT"; '#' starts a comment. */
 static void refusals_read(const char *path)
@@ -134,6 +138,17 @@ static bool run_pictures(const struct node_case *c, const struct node_graph *g,
 	return right;
 }
 
+static void seed_write(const struct node_case *c, enum node_way way, const struct node_graph *g)
+{
+	char path[512];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s-%d", seeds, c->name, (int)way);
+	f = fopen(path, "wb");
+	if (!f || fwrite(g->file, 1, g->len, f) != g->len || fclose(f))
+		bail("%s: can't be written", path);
+}
+
 static void check(const struct node_case *c, enum node_way way)
 {
 	static const char *const names[] = { "constant", "activation", "activations" };
@@ -143,6 +158,8 @@ static void check(const struct node_case *c, enum node_way way)
 	int rc;
 
 	node_graph_make(c, way, &g);
+	if (seeds)
+		seed_write(c, way, &g);
 	err.text[0] = '\0';
 	rc = onnx_import_memory(g.file, g.len, &net, &err);
 	if (!rc) {
@@ -197,11 +214,15 @@ static void check_folder(const char *folder, const char *refusals_path)
 
 int main(int argc, char **argv)
 {
-	int i;
+	int i = 1;
 
-	if (argc < 3 || argc % 2 != 1)
-		bail("usage: node_cases DATA REFUSALS ...");
-	for (i = 1; i < argc; i += 2)
+	if (argc > 2 && !strcmp(argv[1], "-o")) {
+		seeds = argv[2];
+		i = 3;
+	}
+	if (argc - i < 2 || (argc - i) % 2)
+		bail("usage: node_cases [-o SEEDS] DATA REFUSALS ...");
+	for (; i < argc; i += 2)
 		check_folder(argv[i], argv[i + 1]);
 	return tap_done();
 }
