@@ -269,12 +269,14 @@ static char *weights(struct export *e, const struct fqz_layer *l, size_t rank,
 	struct fqz_error error = { 0 };
 	float *data;
 	uint32_t c;
+	int rc;
 
 	export_floats(e, name, rank, dims, &data);
 	if (!symbols)
 		export_fail(e, -ENOMEM, "out of memory");
-	else if (data && fqz_layer_decode(e->img, e->layer, symbols, count, &error))
-		export_fail(e, -EBADMSG, "its weights cannot be decoded: %s", error.what);
+	rc = symbols && data ? fqz_layer_decode(e->img, e->layer, symbols, count, &error) : 0;
+	if (rc)
+		export_fail(e, rc, "its weights cannot be decoded: %s", error.what);
 	for (c = 0; !e->rc && c < l->outputs; c++) {
 		sum = channel_weights(e, l, c, symbols + c * per, data + c * per);
 		r = sum * limit + fabs(channel_bias(e, l, c));

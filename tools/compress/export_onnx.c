@@ -157,11 +157,13 @@ int export_onnx(const void *image, size_t len, const char *path, double *bound, 
 	struct fqz_image *img = NULL;
 	Onnx__OperatorSetIdProto *opset;
 	uint32_t i;
+	int rc;
 
-	if (fqz_image_open(image, len, &img, &error)) {
+	rc = fqz_image_open(image, len, &img, &error);
+	if (rc) {
 		snprintf(err, errlen, "%s at byte %llu: %s", fqz_reason_name(error.reason),
 			 (unsigned long long)error.offset, error.what);
-		return -EBADMSG;
+		return rc;
 	}
 	e.img = img;
 	onnx__model_proto__init(&e.model);
