@@ -32,7 +32,7 @@ $(O)/san/fqaccel-compress: $(COMPRESS_SAN_OBJS) $(NET_SAN_OBJS) $(TOOLS_COMMON_S
 		$(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
 	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm
 
-TESTS += tests/unit/compare.t tests/unit/compress.t tests/unit/report.t
+TESTS += tests/unit/compare.t tests/unit/compress.t tests/unit/search.t tests/unit/report.t
 TEST_DEPS += $(O)/san/fqaccel-compress $(O)/tests/page_pixels
 
 $(O)/tests/page_pixels: $(O)/san/tests/unit/page_pixels.o $(TOOLS_COMMON_SAN_OBJS)

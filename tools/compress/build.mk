@@ -24,7 +24,12 @@ COMPRESS_SRCS := \
 	tools/compress/report_html.c \
 	tools/compress/report_json.c \
 	tools/compress/report_style.c \
-	tools/compress/report_svg.c
+	tools/compress/report_svg.c \
+	tools/compress/search.c \
+	tools/compress/search_file.c \
+	tools/compress/search_plan.c \
+	tools/compress/search_probe.c \
+	tools/compress/search_report.c
 
 $(foreach t,obj san,$(patsubst %.c,$(O)/$(t)/%.o,$(filter tools/compress/export_%,$(COMPRESS_SRCS)))): \
 	| $(O)/gen/onnx.pb-c.h

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* What the card makes of the image: runs on the soft card, beside the float network. */
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 struct verdict {
 	uint32_t card, reference;	/* best class */
 	uint32_t card_rank, reference_rank;	/* of the label */
+	double divergence;
 };
 
 struct score_job {
@@ -37,6 +39,40 @@ static uint32_t rank_of(const float *v, size_t n, int label)
 	for (i = 0; i < n; i++)
 		rank += v[i] > v[label] || (v[i] == v[label] && i < (size_t)label);
 	return rank;
+}
+
+/* log sum exp, without overflow. */
+static double log_partition(const float *v, size_t n)
+{
+	double top = v[0], sum = 0;
+	size_t i;
+
+	for (i = 1; i < n; i++)
+		top = v[i] > top ? v[i] : top;
+	for (i = 0; i < n; i++)
+		sum += exp(v[i] - top);
+	return top + log(sum);
+}
+
+double score_divergence(const float *reference, const float *output, size_t n, bool classes)
+{
+	double signal = 0, noise = 0, divergence = 0, a, b;
+	size_t i;
+
+	for (i = 0; !classes && i < n; i++) {
+		double d = (double)reference[i] - output[i];
+
+		signal += (double)reference[i] * reference[i];
+		noise += d * d;
+	}
+	if (!classes)
+		return signal > 0 ? noise / signal : noise > 0;
+	a = log_partition(reference, n);
+	b = log_partition(output, n);
+	for (i = 0; i < n; i++)
+		divergence += exp(reference[i] - a) * (reference[i] - a - (output[i] - b));
+	/* Rounding may carry it a little below 0. */
+	return fmax(divergence, 0);
 }
 
 static void raw_to_float(const struct score_job *j, const void *raw, float *v)
@@ -70,6 +106,7 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	float *card = j->outputs[worker], *reference = card + j->elements;
 	struct verdict *v = &j->verdicts[i];
 	int label = j->set->labels[i], rc;
+	size_t k;
 
 	rc = fqaccel_infer(j->model, pixels, j->raw[worker], 1);
 	if (rc)
@@ -83,6 +120,10 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	rc = score_reference(j, pixels, worker, reference);
 	v->reference = calib_top1(reference, j->elements);
 	v->reference_rank = rank_of(reference, j->elements, label);
+	for (k = 0; k < j->elements; k++)
+		card[k] *= j->info.output.scale;
+	v->divergence = score_divergence(reference, card, j->elements,
+					 j->info.output.h == 1 && j->info.output.w == 1);
 	return rc;
 }
 
@@ -135,6 +176,7 @@ static void score_sum(const struct score_job *j, struct score *s)
 		const struct verdict *v = &j->verdicts[i];
 
 		s->agree += v->card == v->reference;
+		s->divergence += v->divergence / (double)j->set->count;
 		if (j->set->labels[i] < 0)
 			continue;
 		s->labeled++;

@@ -57,6 +57,13 @@ int options_parse(struct compress_options *o, int argc, char **argv);
  */
 int network_normalize(struct net *net, const struct compress_options *o, struct net_error *err);
 
+/**
+ * score_divergence() - how far outputs are from the float network's
+ * @classes: they are the classes' logits: the Kullback-Leibler divergence, in nats; else noise
+ *           to signal
+ */
+double score_divergence(const float *reference, const float *output, size_t n, bool classes);
+
 /** compare() - --compare; returns the exit status. */
 int compare(const struct compress_options *o);
 
@@ -107,7 +114,10 @@ struct score {
 	size_t agree;		/* same best class as the float network */
 	size_t top1, top5;	/* of the labeled ones */
 	size_t float_top1, float_top5;
+	double divergence;	/* mean of score_divergence() */
 };
+
+struct search;
 
 /* The image being made. */
 struct image_info {
@@ -120,7 +130,11 @@ struct image_info {
 	uint32_t source_crc;
 	const struct score *score;	/* NULL: not measured yet */
 	const char *score_data;
+	const struct search *search;	/* that found the plan; NULL: none */
 };
+
+/** image_score_data() - what the metadata say the score was measured on. */
+const char *image_score_data(const struct compress_options *o);
 
 /** image_make() - the .fqz image in memory; *data is malloc()ed. */
 int image_make(const struct image_info *info, void **data, size_t *len, char *err,

@@ -56,6 +56,12 @@ static void meta_fill(const struct image_info *info, struct fqz_image *img, stru
 	meta_add(img, "source.name", base_name(info->o->model));
 }
 
+const char *image_score_data(const struct compress_options *o)
+{
+	return o->evaluate ? "evaluation pictures" : o->calibrate ? "the calibration pictures" :
+	       "synthetic pictures";
+}
+
 int image_make(const struct image_info *info, void **data, size_t *len, char *err,
 	       size_t errlen)
 {

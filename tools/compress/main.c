@@ -10,6 +10,7 @@
 #include "common/file.h"
 #include "compress.h"
 #include "net/onnx.h"
+#include "search.h"
 
 #define MAIN_MEMORY	((size_t)3 << 29)	/* bytes for calibration activations */
 #define MAIN_RESIZE	64	/* inputs from this size on are cropped out of a larger picture */
@@ -23,6 +24,7 @@ struct compression {
 	struct image_info info;
 	struct picture_set calibration, evaluation;
 	struct score calibration_score, evaluation_score;
+	struct search search;
 	float pixel_scale;
 	void *image;
 	size_t len;
@@ -158,11 +160,38 @@ static int quantize(struct compression *c)
 	return 0;
 }
 
+/* --target-cr and --max-loss: what quantize() is to do by layer. */
+static int search(struct compression *c)
+{
+	struct compress_options *o = &c->o;
+	struct quantize_layer_options *plan;
+	struct search *s = &c->search;
+
+	if (!(o->target_cr > 0) && o->max_loss < 0)
+		return 0;
+	s->o = o;
+	s->net = c->net;
+	s->calibration = &c->calibration;
+	s->evaluation = o->evaluate ? &c->evaluation : NULL;
+	s->info = c->info;
+	s->pixel_scale = c->pixel_scale;
+	if (search_run(s, &plan))
+		return fail(o->model, s->err);
+	if (!o->quiet && !o->json)
+		search_print(s);
+	search_describe(s, &s->known[s->chosen], c->err, sizeof(o->text));
+	memcpy(o->text, c->err, sizeof(o->text));
+	c->info.search = s;
+	free(c->layers);
+	c->layers = plan;
+	o->quantize.layers = plan;
+	return 0;
+}
+
 /* Write the image, run it, and write it again with what was measured. */
 static int finish(struct compression *c)
 {
 	struct image_info *info = &c->info;
-	char data[256];
 	int rc;
 
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
@@ -175,9 +204,7 @@ static int finish(struct compression *c)
 	if (rc)
 		return fail(c->o.model, c->err);
 	info->score = c->o.evaluate ? &c->evaluation_score : &c->calibration_score;
-	snprintf(data, sizeof(data), "%s", c->o.evaluate ? "evaluation pictures" :
-		 c->o.calibrate ? "the calibration pictures" : "synthetic pictures");
-	info->score_data = data;
+	info->score_data = image_score_data(&c->o);
 	free(c->image);
 	c->image = NULL;
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
@@ -198,6 +225,8 @@ static int compress(struct compression *c)
 	if (!rc)
 		rc = load_pictures(c);
 	if (!rc)
+		rc = search(c);
+	if (!rc)
 		rc = quantize(c);
 	if (!rc)
 		rc = finish(c);
@@ -208,6 +237,7 @@ static int compress(struct compression *c)
 	if (!rc && c->o.export_onnx)
 		rc = export_made(&c->o, c->image, c->len);
 	free(c->image);
+	search_free(&c->search);
 	qnet_destroy(c->q);
 	free(c->layers);
 	classes_free(c->info.classes, c->info.class_count);

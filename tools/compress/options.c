@@ -408,12 +408,6 @@ static int check_together(const struct compress_options *o)
 		wrong = "--pictures needs --calibrate PICTURES";
 	else if (o->wsep_given && o->quantize.weights.mode != QUANT_AUTO)
 		wrong = "--wsep decides only with --mode auto";
-	else if (o->target_cr > 0 && o->max_loss >= 0)
-		wrong = "--target-cr or --max-loss, not both";
-	else if ((o->target_cr > 0 || o->max_loss >= 0) && !o->calibrate)
-		wrong = "the search needs --calibrate PICTURES";
-	else if (o->resume && !(o->target_cr > 0) && o->max_loss < 0)
-		wrong = "--resume goes with --target-cr or --max-loss";
 	else if (o->quantize.prune == QUANTIZE_PRUNE_FEEDBACK && !o->quantize.feedback)
 		wrong = "--prune feedback needs --rounding feedback";
 	else if (o->quantize.weights.assign_nearest && o->quantize.feedback)
@@ -422,6 +416,25 @@ static int check_together(const struct compress_options *o)
 		wrong = "--sparsity or --prune none, not both";
 	else if (o->quantize.prune_network && o->quantize.sparsity == 0)
 		wrong = "--prune-scope network needs --sparsity";
+	return wrong ? usage_error(wrong) : 0;
+}
+
+/* What the search decides, and what only it takes. */
+static int check_search(const struct compress_options *o, const bool *given)
+{
+	bool search = o->target_cr > 0 || o->max_loss >= 0;
+	const char *wrong = NULL;
+
+	if (o->target_cr > 0 && o->max_loss >= 0)
+		wrong = "--target-cr or --max-loss, not both";
+	else if (search && !o->calibrate)
+		wrong = "the search needs --calibrate PICTURES";
+	else if (o->resume && !search)
+		wrong = "--resume goes with --target-cr or --max-loss";
+	else if (search && (given['b'] || given[OPT_SPARSITY] || given[OPT_PRUNE_SCOPE] ||
+			    given[OPT_KEEP] || given[OPT_CONFIG]))
+		wrong = "the search chooses bits and sparsity itself: it does not go with --bits, "
+			"--sparsity, --prune-scope, --keep and --config";
 	return wrong ? usage_error(wrong) : 0;
 }
 
@@ -509,6 +522,8 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 	if (!o->prune_given && o->quantize.feedback)
 		o->quantize.prune = QUANTIZE_PRUNE_FEEDBACK;
 	rc = check_together(o);
+	if (!rc)
+		rc = check_search(o, given);
 	if (rc)
 		return rc;
 	o->quantize.weights.by_error = !o->wsep_given;

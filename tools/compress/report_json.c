@@ -4,6 +4,7 @@
 
 #include "common/cli.h"
 #include "report.h"
+#include "search.h"
 
 static void member_string(FILE *out, const char *name, const char *value)
 {
@@ -173,6 +174,11 @@ void report_json(FILE *out, const struct report *r)
 	fprintf(out, "\"synthetic\": %s,\n ", r->info->o->calibrate ? "false" : "true");
 	print_score(out, "evaluation", r->evaluation);
 	member_string(out, "advice", report_remedy(r));
+	if (r->info->search) {
+		fputs("\n \"search\": ", out);
+		search_json(out, r->info->search);
+		fputs(",", out);
+	}
 	fputs("\n \"layers\": [\n", out);
 	for (i = 0; i < r->layer_count; i++) {
 		print_layer(out, &r->layers[i]);
