@@ -21,7 +21,7 @@ $(O)/san/tests/onnx/node_cases.o $(O)/san/tests/onnx/node_graph.o: | $(O)/gen/on
 TESTS += tests/onnx/nodes.t
 TEST_DEPS += $(O)/tests/onnx_nodes
 
-TESTS += tests/onnx/weights.t
+TESTS += tests/onnx/weights.t tests/onnx/list_ops.t
 
 # `make golden-families` writes the fuzzer's seeds anew.
 .PHONY: golden-families

@@ -288,6 +288,31 @@ static void direct_pool(const struct shape *s, const float *x, int max, int padd
 				*y++ = direct_window(s, x + c * s->h * s->w, i, j, max, padded);
 }
 
+/* Zeros count here, as elements of a mean and of a maximum. */
+static void direct_pool_double(const struct shape *s, const double *x, int max, double *y)
+{
+	int c, i, j, p, q;
+
+	for (c = 0; c < s->c; c++, x += s->h * s->w)
+		for (i = 0; i < s->oh; i++)
+			for (j = 0; j < s->ow; j++) {
+				double best = -1e30, sum = 0;
+
+				for (p = 0; p < s->kh; p++)
+					for (q = 0; q < s->kw; q++) {
+						int iy = i * s->sh - s->pt + p;
+						int ix = j * s->sw - s->pl + q;
+						bool in = iy >= 0 && ix >= 0 && iy < s->h &&
+							  ix < s->w;
+						double v = in ? x[iy * s->w + ix] : 0;
+
+						best = fmax(best, v);
+						sum += v;
+					}
+				*y++ = max ? best : sum / (s->kh * s->kw);
+			}
+}
+
 static void test_pools(void)
 {
 	static float x[MAX];
@@ -333,6 +358,51 @@ static void test_pools(void)
 		onnx_build_free(b);
 	}
 	is_int(bad, 0, "random pools: divisors, ceil mode");
+}
+
+/* Zeros around a pool's input are padding of its own where that computes the same. */
+static void test_padded_pools(void)
+{
+	static float x[3 * 63];
+	static double want[MAX], y[3 * 63];
+	const struct {
+		const char *op, *before;
+		int max, own, taken;
+	} cases[] = {
+		{ "AveragePool", "Identity", 0, 0, 1 }, { "AveragePool", "Identity", 0, 1, 0 },
+		{ "MaxPool", "Relu", 1, 0, 1 }, { "MaxPool", "Identity", 1, 0, 0 },
+	};
+	struct shape s = { 3, 9, 7, 3, 3, 2, 2, 1, 1, 1, 1, 0, 2, 1, 1, 0, 0 };
+	size_t i;
+	int k;
+
+	shape_finish(&s);
+	random_fill(x, 189);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct onnx_build *b = onnx_build_new(1, 3, 9, 7);
+		Onnx__NodeProto *n;
+		double e;
+
+		onnx_build_ints(b, "pads", 8, (const int64_t[]){ 0, 0, 1, 0, 0, 0, 2, 1 });
+		onnx_build_floats(b, "half", (const float[]){ 0.5f }, -1);
+		onnx_build_node(b, "Add", "a", "x", "half", NULL);
+		onnx_build_node(b, cases[i].before, "c", "a", NULL);
+		onnx_build_node(b, "Pad", "p", "c", "pads", NULL);
+		n = onnx_build_node(b, cases[i].op, "y", "p", NULL);
+		onnx_attr_ints_set(b, n, "kernel_shape", 2, (const int64_t[]){ 3, 2 });
+		onnx_attr_ints_set(b, n, "strides", 2, (const int64_t[]){ 2, 1 });
+		if (cases[i].own)
+			onnx_attr_ints_set(b, n, "pads", 4, (const int64_t[]){ 1, 0, 0, 0 });
+		for (k = 0; k < 189; k++)
+			y[k] = fmax(x[k] + 0.5, cases[i].before[0] == 'R' ? 0 : -10);
+		direct_pool_double(&s, y, cases[i].max, want);
+		e = largest_error(b, "y", x, want, (size_t)(3 * s.oh * s.ow));
+		ok(cases[i].taken ? e >= 0 && e < 1e-5 : e == -1, "Pad and %s%s %s", cases[i].op,
+		   cases[i].own ? " with padding of its own" :
+		   cases[i].before[0] == 'R' ? " after a ReLU" : "",
+		   cases[i].taken ? "are one layer" : "are refused");
+		onnx_build_free(b);
+	}
 }
 
 /* Two branches, a residual and a concatenation with a ReLU after it, then a classifier. */
@@ -501,6 +571,7 @@ int main(void)
 	test_auto_pad();
 	test_fusion();
 	test_pools();
+	test_padded_pools();
 	test_branches();
 	test_folding();
 	test_wide_concat();

@@ -54,7 +54,8 @@ static int survey_ops(struct onnx_survey *s, struct onnx_import *im)
 	}
 	memcpy(nodes, im->graph->node, n * sizeof(Onnx__NodeProto *));
 	qsort(nodes, n, sizeof(Onnx__NodeProto *), node_compare);
-	qsort(im->refusals, im->refusal_count, sizeof(*im->refusals), refusal_compare);
+	if (im->refusals)
+		qsort(im->refusals, im->refusal_count, sizeof(*im->refusals), refusal_compare);
 	for (i = 0; i < n; i++) {
 		if (!i || node_compare(&nodes[i - 1], &nodes[i]))
 			use_fill(&s->uses[s->use_count++], nodes[i], im->opset);
