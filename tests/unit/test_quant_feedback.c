@@ -344,8 +344,36 @@ static void test_blocks(void)
 	net_destroy(n);
 }
 
+/* Whatever a layer's shape, its matrices stay in bounds and miss no input. */
+static void test_bounds(void)
+{
+	static const size_t shapes[][2] = {
+		{ 1, 1 }, { 1, 4608 }, { 1, 4609 }, { 1, 25088 }, { 1, 1 << 20 }, { 960, 9 },
+		{ 65535, 9 }, { 65535, 31 * 31 }, { 1 << 20, 64 }, { 1 << 26, 1 }, { 64, 1 << 20 },
+	};
+	struct gram g = { 0 };
+	size_t i, n;
+	int bad = 0;
+
+	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
+		g.groups = shapes[i][0];
+		g.sum = shapes[i][1];
+		gram_blocks(&g);
+		n = g.groups * g.blocks * g.block * g.block;
+		if (n > (size_t)1 << 27 || g.blocks * g.block < g.sum ||
+		    (g.blocks - 1) * g.block >= g.sum) {
+			diag("%zu x %zu: %zu blocks of %zu", g.groups, g.sum, g.blocks, g.block);
+			bad++;
+		}
+		if (g.groups == 1 && g.sum <= 4608)
+			bad += g.blocks != 1;
+	}
+	is_int(bad, 0, "matrices of any shape are bounded, none is cut without need");
+}
+
 int main(void)
 {
+	test_bounds();
 	test_gram();
 	test_layer(1, "pointwise");
 	test_layer(INPUTS, "depthwise");

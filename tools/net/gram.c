@@ -16,7 +16,7 @@
 #define GRAM_BATCH	((size_t)1 << 24)	/* floats of columns at once */
 #define GRAM_WHOLE	((size_t)4608)		/* rows of one matrix; 3 x 3 over 512 channels */
 #define GRAM_BLOCK	((size_t)2048)		/* what larger layers are cut into, at most */
-#define GRAM_ELEMENTS	((size_t)1 << 28)	/* of a layer's matrices, 2 GiB */
+#define GRAM_ELEMENTS	((size_t)1 << 26)	/* of a layer's matrices, 512 MiB */
 #define GRAM_TILE	((size_t)128)
 #define GRAM_PICTURE	((size_t)1 << 28)	/* floats of one picture's columns, at most */
 
@@ -233,12 +233,15 @@ static void job_free(struct gram_job *j, unsigned int threads)
 	free(j->target_mean);
 }
 
-/* Blocks as large as memory lets them be. */
-static void choose_blocks(struct gram *g)
+/*
+ * Blocks as large as memory lets them be; at worst, where a network has as many inputs as the
+ * format allows, each input by itself.
+ */
+void gram_blocks(struct gram *g)
 {
 	size_t limit = g->sum <= GRAM_WHOLE ? g->sum : GRAM_BLOCK;
 
-	while (limit > 16 &&
+	while (limit > 1 &&
 	       (double)g->groups * (double)g->sum * (double)limit > (double)GRAM_ELEMENTS)
 		limit /= 2;
 	g->blocks = (g->sum + limit - 1) / limit;
@@ -260,7 +263,7 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 	memset(g, 0, sizeof(*g));
 	g->groups = l->groups;
 	g->sum = net_layer_sum(net, l);
-	choose_blocks(g);
+	gram_blocks(g);
 	j.positions = GRAM_SAMPLES / source->pictures;
 	if (j.positions > GRAM_PICTURE / (g->groups * g->sum))
 		j.positions = GRAM_PICTURE / (g->groups * g->sum);

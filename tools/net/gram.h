@@ -28,6 +28,13 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 		 const struct gram_source *source, uint64_t seed, unsigned int threads,
 		 struct gram *g);
 
+/**
+ * gram_blocks() - cut the matrices of g->groups groups of g->sum inputs into blocks
+ *
+ * They are whole up to 4608 inputs, and at most 2^27 elements together.
+ */
+void gram_blocks(struct gram *g);
+
 /** gram_free() - free the matrices. */
 void gram_free(struct gram *g);
 
