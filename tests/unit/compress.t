@@ -47,7 +47,9 @@ result $? 'quiet is quiet'
 result $? 'with sanitizers too'
 
 for options in '--bits 3' '--bits 8 --mode recentralized' '--mode shift --sparsity 0.5' \
-	'--wsep 1.5' '--bgr --range255' '--rounding nearest --seed 4' '--resize 40 --pictures 3'; do
+	'--wsep 1.5' '--bgr --range255' '--rounding nearest --seed 4' '--resize 40 --pictures 3' \
+	'--prune dns-threshold --calibration minmax' '--prune-scope network --sparsity 0.3' \
+	'--rounding nearest --assign nearest --calibration percentile'; do
 	"$build/san/fqaccel-compress" $small -o "$tmp/o.fqz" $options >"$tmp/log" 2>&1
 	result $? "$options"
 done
@@ -71,6 +73,11 @@ result $? '--evaluate measures the accuracy'
 
 refuses 2 'what is to be compressed' 'no model'
 refuses 2 'no output' 'no output' $golden/small.onnx
+refuses 2 'not both' 'a sparsity, but no pruning' $small -o "$tmp/no.fqz" --sparsity 0.5 --prune none
+refuses 2 'needs --sparsity' 'a scope of nothing' $small -o "$tmp/no.fqz" --prune-scope network
+refuses 1 "there is no layer 'nowhere'" 'an unknown layer' $small -o "$tmp/no.fqz" --keep nowhere=4
+echo 'nowhere bits=4' >"$tmp/layers"
+refuses 1 "layers:1: there is no layer 'nowhere'" 'a line about one' $small -o "$tmp/no.fqz" --config "$tmp/layers"
 refuses 2 '3 to 8' 'bits out of range' $small -o "$tmp/no.fqz" --bits 9
 refuses 2 'feedback or nearest' 'an unknown rounding' $small -o "$tmp/no.fqz" --rounding up
 refuses 2 'three numbers' 'a mean that is no color' $small -o "$tmp/no.fqz" --mean 1,x,2
