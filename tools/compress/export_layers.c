@@ -154,6 +154,23 @@ static char *clip(struct export *e, const struct fqz_layer *l, char *x, double r
 			   export_scalar(e, part(e, l, "max"), scale * l->act_max), NULL);
 }
 
+/*
+ * The same for a convolution in front of QuantizeLinear. Newer versions of ONNX Runtime make the weights
+ * of one 8-bit numbers of their own, if nothing but Relu or Clip comes between: hence always a Max.
+ */
+static char *clip_weighted(struct export *e, const struct fqz_layer *l, char *x)
+{
+	const struct fqz_tensor *y = output_of(e, l);
+	double scale = y->scale;
+
+	x = export_node(e, "Max", part(e, l, "raised"), x,
+			export_scalar(e, part(e, l, "min"), scale * l->act_min), NULL);
+	if (l->act_max == (y->type == FQZ_U8 ? UINT8_MAX : INT8_MAX))
+		return x;
+	return export_node(e, "Min", part(e, l, "lowered"), x,
+			   export_scalar(e, part(e, l, "max"), scale * l->act_max), NULL);
+}
+
 void export_dequantize(struct export *e, uint32_t tensor, char *quantized)
 {
 	const struct fqz_tensor *t = &e->img->tensors[tensor];
@@ -482,7 +499,9 @@ void export_layer(struct export *e, uint32_t index)
 	e->layer = index;
 	e->deviation = 0;
 	x = compute(e, l, &reach);
-	if (!copies && l->kind != FQZ_SUMPOOL)
+	if (fqz_layer_has_weights(l) && y->type != FQZ_S32)
+		x = clip_weighted(e, l, x);
+	else if (!copies && l->kind != FQZ_SUMPOOL)
 		x = clip(e, l, x, reach);
 	if (y->type != FQZ_S32) {
 		quantize(e, l, x);
