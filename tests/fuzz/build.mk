@@ -1,12 +1,24 @@
 # SPDX-License-Identifier: MIT
 #
 # `make fuzz` runs each target for FUZZ_SECONDS; corpora are kept in build/fuzz, findings too.
+# `make check` runs each for a few seconds (fuzz.t).
 
 FUZZ_SECONDS ?= 60
-FUZZ_CFLAGS := -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FUZZ_CFLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
 
 FUZZ_fqz_SRCS := tests/fuzz/fuzz_fqz.c $(FQZ_SRCS)
 FUZZ_fqz_SEEDS := tests/golden/fqz
+
+FUZZ_STREAM_SRCS := tests/unit/fqz_reference.c $(FQZ_SRCS)
+
+FUZZ_huffman_SRCS := tests/fuzz/fuzz_huffman.c $(FUZZ_STREAM_SRCS)
+FUZZ_huffman_SEEDS := tests/golden/streams/huffman
+
+FUZZ_rle_SRCS := tests/fuzz/fuzz_rle.c $(FUZZ_STREAM_SRCS)
+FUZZ_rle_SEEDS := tests/golden/streams/rle-huffman
+
+FUZZ_tans_SRCS := tests/fuzz/fuzz_tans.c $(FUZZ_STREAM_SRCS)
+FUZZ_tans_SEEDS := tests/golden/streams/tans
 
 FUZZ_exec_SRCS := tests/fuzz/fuzz_exec.c $(CARD_SRCS) $(FQZ_SRCS)
 FUZZ_exec_SEEDS := tests/golden/fqz
@@ -22,15 +34,24 @@ FUZZ_onnx_SRCS := tests/fuzz/fuzz_onnx.c $(NET_SRCS) $(O)/gen/onnx.pb-c.c $(FQZ_
 FUZZ_onnx_LIBS := $(NET_LIBS) -lm
 FUZZ_onnx_SEEDS := tests/golden/onnx
 
-FUZZ_TARGETS := fqz exec card img onnx
+FUZZ_TARGETS := fqz huffman rle tans exec card img onnx
+
+$(O)/fuzz/obj/%.o: %.c
+	@mkdir -p $(@D)
+	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -MMD -MP -c -o $@ $<
+
+-include $(shell find $(O)/fuzz/obj -name '*.d' 2>/dev/null)
 
 define fuzz_target
-$(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS)
+$(O)/fuzz/$(1): $(FUZZ_$(1)_SRCS:%.c=$(O)/fuzz/obj/%.o)
 	@mkdir -p $(O)/fuzz/$(1)-corpus
-	clang $(filter-out -Werror,$(BASE_CFLAGS)) $(FUZZ_CFLAGS) -o $$@ $$^ $(FUZZ_$(1)_LIBS)
+	clang -fsanitize=fuzzer,address,undefined -pthread -o $$@ $$^ $(FUZZ_$(1)_LIBS)
 endef
 
 $(foreach t,$(FUZZ_TARGETS),$(eval $(call fuzz_target,$(t))))
+
+TESTS += tests/fuzz/fuzz.t
+TEST_DEPS += $(FUZZ_TARGETS:%=$(O)/fuzz/%)
 
 .PHONY: fuzz
 fuzz:

@@ -3,6 +3,7 @@
  * The examples of FORMAT.md section 11 and the reasons of section 10, as they
  * stand in the document, against the library and against plain arithmetic.
  */
+#include "fqz_reference.h"
 #include "tap.h"
 #include "test_fqz_net.h"
 
@@ -192,6 +193,154 @@ static void check_reasons(const char *document)
 	is_int(rows, FQZ_NO_MEMORY, "every reason is in section 10");
 }
 
+/* The bytes between backquotes after "The stream:" of a section. */
+static size_t read_stream(const char *section, uint8_t *bytes, size_t room)
+{
+	const char *p = strstr(section, "The stream: `");
+	unsigned int byte;
+	size_t len = 0;
+
+	if (!p)
+		bail("a section without its stream");
+	for (p += strlen("The stream: `"); len < room && sscanf(p, "%2x", &byte) == 1; p += 3) {
+		bytes[len++] = (uint8_t)byte;
+		if (p[2] == '`')
+			break;
+	}
+	return len;
+}
+
+/* The example in a coder, as the writer makes it. */
+struct example {
+	struct net net;
+	uint8_t *image;
+	struct fqz_image *img;
+	const struct fqz_layer *layer;
+};
+
+static void example_init(struct example *e, void (*fill)(struct net *n), const char *section,
+			 const char *what)
+{
+	struct fqz_error err;
+	uint8_t bytes[64];
+	size_t len;
+
+	fill(&e->net);
+	e->image = net_write(&e->net, &len);
+	if (fqz_image_open(e->image, len, &e->img, &err))
+		bail("the example does not open");
+	e->layer = &e->img->layers[0];
+	len = read_stream(section, bytes, sizeof(bytes));
+	if (ok(len == e->layer->stream_size, "%s: as long as the writer's", what))
+		ok_mem(bytes, e->layer->stream, len, what);
+}
+
+static void example_free(struct example *e)
+{
+	fqz_image_close(e->img);
+	free(e->image);
+	net_free(&e->net);
+}
+
+/* Rows of | value | length | bits |, and the tokens' bits. */
+static void check_zero_runs(const char *document)
+{
+	static const struct { unsigned int run, value; } tokens[] = {
+		{ 1, 2 }, { 0, 18 }, { 0, 17 }, { 1, 9 }, { 0, 13 }, { 0, 6 }, { 0, 18 },
+	};
+	const char *section = after(document, "### 11.5 ");
+	const char *p = after(after(section, "| value | length |"), "|---");
+	char codes[19][8] = { "" }, want[64] = "", got[64] = "";
+	unsigned int value, length, i;
+	struct example e;
+	const uint8_t *table;
+
+	example_init(&e, net_rle_example, section, "11.5: the stream");
+	table = e.layer->stream + 3;
+	for (; *p == '|'; p = strchr(p, '\n') + 1) {
+		char code[8];
+
+		if (sscanf(p, "| %u | %u | %7[01] |", &value, &length, code) != 3 || value > 18)
+			bail("a row of section 11.5");
+		strcpy(codes[value], code);
+		i = 3 + value;
+		ok(strlen(code) == length && (table[i / 2] >> 4 * (i % 2) & 15) == length,
+		   "11.5: the code of value %u has %u bits", value, length);
+	}
+	for (i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+		strcat(want, tokens[i].run ? "1" : "0");
+		strcat(want, codes[tokens[i].value]);
+	}
+	strcat(want, "0000000");
+	p = strstr(section, "\n    ") + 5;
+	for (i = 0; *p != '\n' && i < sizeof(got) - 1; p++)
+		if (*p != ' ')
+			got[i++] = *p;
+	is_str(got, want, "11.5: the tokens' bits");
+	for (i = 0; i < 32; i++)
+		got[i] = (char)('0' + (e.layer->stream[14 + i / 8] >> (7 - i % 8) & 1));
+	is_str(got, want, "11.5: are the segment");
+	example_free(&e);
+}
+
+/* Rows of | value | frequency |, written with order 0 as section 6.6 says. */
+static void check_frequencies(const char *section, const uint8_t *tables)
+{
+	const char *p = after(after(section, "| value | frequency |"), "|---");
+	uint32_t freq[19] = { 0 }, value, f, left = 32, at = 4, i, k;
+	uint8_t bits[64] = { 0 };
+	bool same = true;
+
+	for (; *p == '|'; p = strchr(p, '\n') + 1) {
+		if (sscanf(p, "| %u | %u |", &value, &f) != 2 || value > 18)
+			bail("a row of section 11.6");
+		freq[value] = f;
+	}
+	for (i = 0; i < 19 && left; left -= freq[i++]) {
+		uint32_t q = freq[i] + 1, b = 0;
+
+		while (q >> (b + 1))
+			b++;
+		at += b;
+		bits[at++] = 1;
+		for (k = 0; k < b; k++)
+			bits[at++] = q >> k & 1;
+	}
+	ok(!left && at <= 56, "11.6: frequencies of sum 32");
+	for (i = 0; i < 56; i++)
+		same &= (tables[i / 8] >> i % 8 & 1) == bits[i];
+	ok(same, "11.6: are the seven bytes of Tables");
+}
+
+/* Rows of | n | state | x | symbol | Bits | number |. */
+static void check_tans(const char *document)
+{
+	const char *section = after(document, "### 11.6 ");
+	const char *p = after(after(section, "| n | state | x |"), "|---");
+	struct reference_step steps[16];
+	unsigned int n, x, symbol, count, number, rows = 0;
+	uint8_t symbols[9];
+	char state[8];
+	struct example e;
+	size_t total = 0;
+
+	example_init(&e, net_tans_example, section, "11.6: the stream");
+	check_frequencies(section, e.layer->stream + 5);
+	ok(reference_decode(e.layer, symbols, 9, steps, 16, &total) && total == 9,
+	   "11.6: nine lookups decode it");
+	ok_mem(symbols, e.net.layers[0].symbols, 9, "11.6: to the filter");
+	for (; *p == '|'; p = strchr(p, '\n') + 1, rows++) {
+		if (sscanf(p, "| %u | %7[a-z] | %u | %u | %u | %u |", &n, state, &x, &symbol, &count,
+			   &number) != 6 || n != rows || n >= total)
+			bail("a row of section 11.6");
+		ok(!strcmp(state, n % 2 ? "second" : "first") && steps[n].state == x &&
+		   steps[n].symbol == symbol && steps[n].bits == count && steps[n].value == number,
+		   "11.6: lookup %u", n);
+	}
+	is_int(rows, 9, "11.6: all of them");
+	example_free(&e);
+}
+
 int main(void)
 {
 	size_t len;
@@ -201,6 +350,8 @@ int main(void)
 	check_weights(document);
 	check_code(document);
 	check_dump(document);
+	check_zero_runs(document);
+	check_tans(document);
 	check_sum(document);
 	check_rounding(document, "| v | s | rshift(v, s) |", true);
 	check_rounding(document, "| v | d | rdiv(v, d) |", false);
