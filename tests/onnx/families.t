@@ -38,9 +38,9 @@ awk '/differs from torch by/ && $NF > worst { worst = $NF }
 	END { print "largest difference from torch: " worst " of the largest score" }' \
 	"$work/cases" | while read -r line; do diag "$line"; done
 
-# One of each family is compressed and run: at full width where that takes a second or two.
-for model in resnet18-13* resnet50-13* mobilenet_v1.onnx mobilenet_v2.onnx vgg16-13* \
-	squeezenet1_0.onnx squeezenet1_1.onnx lenet5.onnx; do
+# One of each family is compressed and run, at full width where that takes a second or two.
+for model in resnet18-13* resnet50-13* mobilenet_v1-13* mobilenet_v2-13* vgg16-13* \
+	squeezenet1_0-13* squeezenet1_1.onnx lenet5.onnx; do
 	model=$(basename "$(echo "$folder"/$model)")
 	family=${model%%[.-]*}
 	ok "$family is compressed" "$build/fqaccel-compress" -q --rounding nearest \
