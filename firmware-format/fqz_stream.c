@@ -331,6 +331,9 @@ int fqz_stream_decode(const struct fqz_stream *s, uint32_t first, uint32_t count
 
 	if (first > s->segments || count > s->segments - first)
 		return fqz_invalid(err, "the stream has no such segments");
+	/* Behind the last segment there is no Segment_Size to look for. */
+	if (!count)
+		return 0;
 	ret = find_segment(s, first, &at, err);
 	for (; count && !ret; first += n, count -= n) {
 		wanted = count < most ? count : most;

@@ -448,9 +448,20 @@ static void check_go_on(void)
 					 NULL), -EINVAL, "a segment too many");
 		is_int(fqz_stream_decode(stream, fqz_stream_segments(stream) + 1, 0, out, NULL, NULL,
 					 NULL), -EINVAL, "a first segment too high");
+		is_int(fqz_stream_decode(stream, fqz_stream_segments(stream), 0, out, NULL, NULL, NULL),
+		       0, "no segments behind the last one");
 		fqz_stream_close(stream);
 		free(s.stream.data);
 	}
+	/* Nothing follows the one segment: Segment_Size is not there to be read. */
+	s.count = 4;
+	sample_encode(&s, FQZ_HUFFMAN);
+	if (fqz_stream_open(&s.img, 0, &stream, NULL))
+		bail("fqz_stream_open");
+	is_int(fqz_stream_decode(stream, 1, 0, out, NULL, NULL, NULL), 0,
+	       "no segments behind the only one");
+	fqz_stream_close(stream);
+	free(s.stream.data);
 	fqz_stream_close(NULL);
 	free(s.symbols);
 	free(out);
