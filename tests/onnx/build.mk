@@ -33,5 +33,5 @@ $(O)/fuzz/onnx: | $(O)/fuzz/onnx-seeded
 
 $(O)/fuzz/onnx-seeded: $(O)/tests/onnx_nodes tests/onnx/nodes.t
 	@mkdir -p $(@D)/onnx-corpus
-	FQACCEL_BUILD=$(O) tests/onnx/nodes.t -o $(@D)/onnx-corpus >/dev/null
+	O=$(O) tests/onnx/nodes.t -o $(@D)/onnx-corpus >/dev/null
 	@touch $@

@@ -6,7 +6,7 @@
 
 . tests/tap.sh
 
-build=${FQACCEL_BUILD:-build}
+build=${O:-build}
 python=/usr/bin/python3
 
 # Networks that depend on torch and the script alone are made once.

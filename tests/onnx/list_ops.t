@@ -5,7 +5,7 @@
 
 . tests/tap.sh
 
-build=${FQACCEL_BUILD:-build}
+build=${O:-build}
 golden=tests/golden/onnx
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

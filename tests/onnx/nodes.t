@@ -5,6 +5,6 @@
 
 data=/usr/share/libonnx-testdata/data
 
-exec "${FQACCEL_BUILD:-build}/tests/onnx_nodes" "$@" \
+exec "${O:-build}/tests/onnx_nodes" "$@" \
 	$data/node tests/onnx/node-refusals \
 	$data/pytorch-converted tests/onnx/torch-refusals

@@ -6,7 +6,7 @@
 
 . tests/tap.sh
 
-build=${FQACCEL_BUILD:-build}
+build=${O:-build}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tap_log=$work/log

@@ -93,7 +93,7 @@ static void refused(const char *location, const char *offset, const char *length
 
 static void test_taken(void)
 {
-	uint32_t one, other;
+	uint32_t one = 0, other = 0;
 	struct net *net;
 
 	taken("w.bin", "8", "16", "bytes 8 to 23 of a file beside the network");
