@@ -473,11 +473,11 @@ static void test_constants(void)
 	Onnx__NodeProto *n;
 	int i;
 
-	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 4096, 1, 128, 64 });
+	onnx_build_ints(b, "shape", 4, (const int64_t[]){ 1024, 1, 128, 64 });
 	onnx_build_node(b, "ConstantOfShape", "w", "shape", NULL);
 	onnx_build_node(b, "Conv", "y", "x", "w", NULL);
 	onnx_build_node(b, "Conv", "z", "x", "w", NULL);
-	refused(b, "y", "'y' (Conv): more than 256 MiB",
+	refused(b, "y", "'y' (Conv): more than 64 MiB",
 		"a layer's copy of weights that others read counts too");
 
 	b = onnx_build_new(1, 4096, 1, 1);
@@ -617,6 +617,11 @@ static void test_graph(void)
 	onnx_build_graph(b)->node[0]->name = (char *)"\033[2J";
 	onnx_build_graph(b)->node[0]->op_type = (char *)"Bell\a";
 	refused(b, "y", "node '_[2J' (Bell_)", "a name that would clear the screen");
+
+	b = small();
+	onnx_build_graph(b)->input[0]->name = (char *)"\033[2J\n";
+	onnx_build_graph(b)->input[0]->type->tensor_type->elem_type = 7;
+	refused(b, "y", "input '_[2J_' is of element type 7", "an input's name that would");
 }
 
 /* As many nodes as are taken; @op stands for merging, dropping or joining them. */

@@ -9,13 +9,18 @@
 
 #include "graph.h"
 
+/* Names in it come from files: no byte of theirs may do anything to a terminal. */
 int net_fail(struct net_error *err, const char *fmt, ...)
 {
 	va_list ap;
+	char *p;
 
 	va_start(ap, fmt);
 	vsnprintf(err->text, sizeof(err->text), fmt, ap);
 	va_end(ap);
+	for (p = err->text; *p; p++)
+		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+			*p = '_';
 	return -EINVAL;
 }
 

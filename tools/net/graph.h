@@ -28,12 +28,12 @@
 #define NET_MAX_PRODUCTS	((uint64_t)1 << 40)	/* multiplications of all layers */
 #define NET_MAX_COLUMNS		((size_t)1 << 26)	/* inputs of all sums of an output row */
 
-/** struct net_error - one or more lines of text, the last without a line feed. */
+/** struct net_error - one or more lines of printable text, the last without a line feed. */
 struct net_error {
 	char text[8192];
 };
 
-/** net_fail() - set the text; returns -EINVAL so that callers can return it. */
+/** net_fail() - set the text, one line; returns -EINVAL so that callers can return it. */
 int net_fail(struct net_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

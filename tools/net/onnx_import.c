@@ -18,7 +18,7 @@
 
 #define IMPORT_REFUSALS		40	/* that an error text names */
 #define IMPORT_NEWEST_OPSET	25	/* onnx_ops.c */
-#define IMPORT_ROOM		((size_t)1 << 28)
+#define IMPORT_ROOM		((size_t)1 << 26)	/* bytes of constants for any file */
 
 static int import_initializers(struct onnx_import *im)
 {
