@@ -93,13 +93,14 @@ static void build(uint32_t *table, uint16_t *freq, uint32_t symbols, uint32_t lo
 static void init_steps(struct fqz_tans *d)
 {
 	const struct fqz_kernel *k = &d->kernel;
-	uint32_t i;
+	uint32_t place = 0, column = 0, i;
 
 	for (i = 0; i < k->size + FQZ_MAX_RUN + 1; i++) {
-		uint32_t place = i % k->size, left = place % k->w ? 0xff : 0,
-			 up = place >= k->w ? 0xff : 0;
+		uint32_t left = column ? 0xff : 0, up = place >= k->w ? 0xff : 0;
 
-		d->steps[i] = left | up << 8 | (place + 1) % k->size << 16;
+		place = place + 1 == k->size ? 0 : place + 1;
+		column = column + 1 == k->w ? 0 : column + 1;
+		d->steps[i] = left | up << 8 | place << 16;
 	}
 	for (i = 0; i < 256; i++)
 		d->signs[i] = (uint8_t)(4 * k->sign[i] + 4);
