@@ -147,7 +147,7 @@ struct cursor {
 
 /* What the loops are compiled for; all of it is constant where they are inlined. */
 struct kind {
-	bool runs, contexts;
+	bool runs, contexts, bmi2;
 };
 
 static FQZ_ALWAYS_INLINE uint32_t round_symbols(const struct fqz_tans *d, struct kind kind,
@@ -197,10 +197,24 @@ static FQZ_ALWAYS_INLINE void cursor_load(struct cursor *c)
 	c->bits = fqz_load_le64(c->in + (c->pos >> 3)) >> (c->pos & 7);
 }
 
-static FQZ_ALWAYS_INLINE uint32_t next_state(struct cursor *c, uint32_t e)
+/* The lowest bits, as many as an entry's lowest byte says. */
+static FQZ_ALWAYS_INLINE uint32_t low_bits(uint64_t v, uint64_t e, bool bmi2)
 {
+#ifdef FQZ_HAS_BMI2
+	/* Compilers share the 1 of the shift below among all lookups, and so miss this. */
+	if (bmi2) {
+		__asm__("bzhi %1, %0, %0" : "+r"(v) : "r"(e) : "cc");
+		return (uint32_t)v;
+	}
+#endif
+	(void)bmi2;
+	return (uint32_t)(v & ((UINT64_C(1) << (e & 255)) - 1));
+}
+
+static FQZ_ALWAYS_INLINE uint32_t next_state(struct cursor *c, uint32_t e, bool bmi2)
+{
+	uint32_t bits = low_bits(c->bits, e, bmi2);
 	uint8_t count = (uint8_t)e;
-	uint32_t bits = (uint32_t)(c->bits & ((UINT64_C(1) << count) - 1));
 
 	c->bits >>= count;
 	c->pos += count;
@@ -209,13 +223,13 @@ static FQZ_ALWAYS_INLINE uint32_t next_state(struct cursor *c, uint32_t e)
 
 /* A value at out[0]; step is that of its place in the kernel. */
 static FQZ_ALWAYS_INLINE uint8_t cursor_value(struct cursor *c, const struct fqz_tans *d,
-					      unsigned int state, bool contexts,
+					      unsigned int state, struct kind kind,
 					      const uint8_t *out, uint32_t step)
 {
 	const uint32_t *table = d->values;
 	uint32_t e;
 
-	if (contexts) {
+	if (kind.contexts) {
 		/* Nibbles: contexts of the sums -2 to 2, which are multiples of 4 from 0 on. */
 		uint32_t sum = d->signs[out[-1] & step] +
 			       d->signs[*(out - d->kernel.w) & step >> 8];
@@ -223,40 +237,40 @@ static FQZ_ALWAYS_INLINE uint8_t cursor_value(struct cursor *c, const struct fqz
 		table += (0x22100u >> sum & 3) << FQZ_MAX_TABLE_LOG2;
 	}
 	e = table[c->states[state]];
-	c->states[state] = next_state(c, e);
+	c->states[state] = next_state(c, e, kind.bmi2);
 	return (uint8_t)(e >> 8);
 }
 
 static FQZ_ALWAYS_INLINE void cursor_token(struct cursor *c, const struct fqz_tans *d,
-					   bool contexts)
+					   struct kind kind)
 {
 	uint32_t e = d->runs[c->states[0]], advance = e >> 8 & 255, step = 0;
 
-	c->states[0] = next_state(c, e);
+	c->states[0] = next_state(c, e, kind.bmi2);
 	if (__builtin_expect(!advance, 0)) {
 		c->out += d->limit;
-		if (contexts)
+		if (kind.contexts)
 			c->place = d->steps[c->place + d->limit - 1] >> 16;
 		return;
 	}
 	c->out += advance;
-	if (contexts) {
+	if (kind.contexts) {
 		step = d->steps[c->place + advance - 1];
 		c->place = step >> 16;
 	}
-	c->out[-1] = cursor_value(c, d, 1, contexts, c->out - 1, step);
+	c->out[-1] = cursor_value(c, d, 1, kind, c->out - 1, step);
 }
 
 static FQZ_ALWAYS_INLINE void cursor_symbol(struct cursor *c, const struct fqz_tans *d,
-					    unsigned int state, bool contexts)
+					    unsigned int state, struct kind kind)
 {
 	uint32_t step = 0;
 
-	if (contexts) {
+	if (kind.contexts) {
 		step = d->steps[c->place];
 		c->place = step >> 16;
 	}
-	*c->out = cursor_value(c, d, state, contexts, c->out, step);
+	*c->out = cursor_value(c, d, state, kind, c->out, step);
 	c->out++;
 }
 
@@ -265,10 +279,10 @@ static FQZ_ALWAYS_INLINE void cursor_step(struct cursor *c, const struct fqz_tan
 					  struct kind kind)
 {
 	if (kind.runs) {
-		cursor_token(c, d, kind.contexts);
+		cursor_token(c, d, kind);
 	} else {
-		cursor_symbol(c, d, 0, kind.contexts);
-		cursor_symbol(c, d, 1, kind.contexts);
+		cursor_symbol(c, d, 0, kind);
+		cursor_symbol(c, d, 1, kind);
 	}
 }
 
@@ -413,22 +427,22 @@ static FQZ_ALWAYS_INLINE void run(const struct fqz_tans *d, struct fqz_lane *lan
 }
 
 static FQZ_ALWAYS_INLINE void run_kind(const struct fqz_tans *d, struct fqz_lane *lanes,
-				       uint32_t count, bool fast)
+				       uint32_t count, bool fast, bool bmi2)
 {
 	if (d->limit && d->contexts > 1)
-		run(d, lanes, count, (struct kind){ true, true }, fast);
+		run(d, lanes, count, (struct kind){ true, true, bmi2 }, fast);
 	else if (d->limit)
-		run(d, lanes, count, (struct kind){ true, false }, fast);
+		run(d, lanes, count, (struct kind){ true, false, bmi2 }, fast);
 	else if (d->contexts > 1)
-		run(d, lanes, count, (struct kind){ false, true }, fast);
+		run(d, lanes, count, (struct kind){ false, true, bmi2 }, fast);
 	else
-		run(d, lanes, count, (struct kind){ false, false }, fast);
+		run(d, lanes, count, (struct kind){ false, false, bmi2 }, fast);
 }
 
 #ifdef FQZ_HAS_BMI2
 FQZ_BMI2 static void run_bmi2(const struct fqz_tans *d, struct fqz_lane *lanes, uint32_t count)
 {
-	run_kind(d, lanes, count, true);
+	run_kind(d, lanes, count, true, true);
 }
 #endif
 
@@ -442,7 +456,7 @@ void fqz_tans_run(const struct fqz_tans *d, struct fqz_lane *lanes, uint32_t cou
 	}
 #endif
 	if (speed == FQZ_CAREFUL)
-		run_kind(d, lanes, count, false);
+		run_kind(d, lanes, count, false, false);
 	else
-		run_kind(d, lanes, count, true);
+		run_kind(d, lanes, count, true, false);
 }
