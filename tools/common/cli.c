@@ -74,8 +74,11 @@ bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max
 
 int cli_finish(int status)
 {
-	if (fflush(stdout) || ferror(stdout))
+	if (fflush(stdout))
 		return cli_error("standard output cannot be written: %s", strerror(errno));
+	/* What failed before has left errno to what came after. */
+	if (ferror(stdout))
+		return cli_error("standard output could not be written");
 	return status;
 }
 
@@ -103,6 +106,11 @@ size_t cli_utf8_length(const char *text)
 		if (s[i] < low || s[i] > high)
 			return 0;
 	return n;
+}
+
+size_t cli_text_length(const char *text)
+{
+	return (unsigned char)*text < 0x20 || *text == 0x7f ? 0 : cli_utf8_length(text);
 }
 
 void cli_json_string(FILE *f, const char *text)

@@ -35,6 +35,9 @@ int cli_finish(int status);
 /** cli_utf8_length() - bytes of the character that a text begins with, 0 where it is ill-formed. */
 size_t cli_utf8_length(const char *text);
 
+/** cli_text_length() - the same, but 0 for control characters too. */
+size_t cli_text_length(const char *text);
+
 /** cli_json_string() - print a string with quotes; bytes that are no UTF-8 become U+FFFD. */
 void cli_json_string(FILE *f, const char *text);
 
