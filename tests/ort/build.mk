@@ -2,7 +2,7 @@
 # Exported networks on an independent engine.
 
 $(eval $(call unit_test,test_export_memory,$(filter tools/compress/export_%,$(COMPRESS_SRCS)) \
-	tools/common/file.c,$(O)/san/gen/onnx.pb-c.o $(FQZ_SAN_OBJS),-lprotobuf-c $(FAIL_ALLOC)))
+	tools/common/cli.c tools/common/file.c,$(O)/san/gen/onnx.pb-c.o $(FQZ_SAN_OBJS),-lprotobuf-c $(FAIL_ALLOC)))
 
 TESTS += tests/ort/export.t
 TEST_DEPS += $(O)/tests/ort_card $(O)/tests/ort_nets

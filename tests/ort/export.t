@@ -89,7 +89,9 @@ ok 'nothing is left of them' test ! -e "$tmp/no.onnx"
 refuses 'an absent folder' 'No such file' --export-onnx "$tmp/absent/no.onnx" $sample
 refuses 'a full disk' 'No space left' --export-onnx /dev/full $sample
 cp $sample "$tmp/own.fqz"
-refuses 'the image itself' 'names the image itself' --export-onnx "$tmp/own.fqz" "$tmp/own.fqz"
+"$compress" --export-onnx "$tmp/nets/../own.fqz" "$tmp/own.fqz" >"$tmp/log" 2>&1
+[ $? -eq 2 ] && grep -q 'own.fqz would take the place of the image' "$tmp/log"
+result $? 'the image itself is no place for it'
 ok 'which stays as it was' cmp $sample "$tmp/own.fqz"
 
 # An exported network is for checking: it is no model to compress again.

@@ -42,11 +42,15 @@ struct compress_options {
 	long resize;			/* -1: by the input's size */
 	size_t pictures;		/* at most so many for calibration */
 	unsigned int threads;
-	char text[1024];		/* the options as given, for the metadata */
+	char text[1024];		/* what decides the image, for the metadata; may end in " ..." */
 };
 
 /** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */
 int options_parse(struct compress_options *o, int argc, char **argv);
+
+/** options_describe_layers() - add to o->text what layers get other than the options for all. */
+void options_describe_layers(struct compress_options *o, const struct net *net,
+			     const struct quantize_layer_options *layers);
 
 /**
  * network_normalize() - y = (x - mean) / std in front of the network, x in 0..1; times 255 with
@@ -168,14 +172,15 @@ int report_write(const struct image_info *info, const void *image, size_t len,
 int list_ops_run(const struct compress_options *o, char *err, size_t errlen);
 
 /**
- * export_onnx() - write an image as a standard ONNX file that any runtime runs
+ * export_onnx() - the bytes of a standard ONNX file that any runtime runs, of an image
+ * @data: malloc()ed, as @size bytes
  * @bound: how far an engine's output is from the card's, in real values, when every 8-bit value that
  *         the last layer sums is at most a step off
  *
  * Return: 0 or a negative errno with @err: -EBADMSG a refused image, -ERANGE constants beyond single
- * precision, -EFBIG above 2 GiB, -ENOMEM, or what the system said about @path.
+ * precision, -EFBIG above 2 GiB, -ENOMEM.
  */
-int export_onnx(const void *image, size_t len, const char *path, double *bound, char *err,
+int export_onnx(const void *image, size_t len, void **data, size_t *size, double *bound, char *err,
 		size_t errlen);
 
 /** export_made() - the image just made, to o->export_onnx. Return: exit status. */

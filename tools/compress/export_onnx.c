@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
+#include "common/cli.h"
 #include "common/file.h"
 #include "compress.h"
 #include "export_onnx.h"
@@ -127,9 +127,9 @@ static void describe(struct export *e, Onnx__OperatorSetIdProto **opset)
 		"the image's integers times its 16-bit scales, tN_q the 8-bit values of the image's tensor N.";
 }
 
-static void save(struct export *e, const char *path)
+static void pack(struct export *e, void **data, size_t *len)
 {
-	uint8_t *data;
+	uint8_t *bytes;
 	size_t n;
 
 	if (e->rc)
@@ -139,17 +139,16 @@ static void save(struct export *e, const char *path)
 		export_fail(e, -EFBIG, "an ONNX file holds at most 2 GiB");
 		return;
 	}
-	data = malloc(n);
-	if (!data) {
+	bytes = malloc(n);
+	if (!bytes) {
 		export_fail(e, -ENOMEM, "out of memory");
 		return;
 	}
-	onnx__model_proto__pack(&e->model, data);
-	e->rc = file_write(path, data, n, e->err, e->errlen);
-	free(data);
+	*len = onnx__model_proto__pack(&e->model, bytes);
+	*data = bytes;
 }
 
-int export_onnx(const void *image, size_t len, const char *path, double *bound, char *err,
+int export_onnx(const void *image, size_t len, void **data, size_t *size, double *bound, char *err,
 		size_t errlen)
 {
 	struct export e = { .layer = FQZ_NO_LAYER, .err = err, .errlen = errlen };
@@ -160,11 +159,13 @@ int export_onnx(const void *image, size_t len, const char *path, double *bound, 
 	int rc;
 
 	rc = fqz_image_open(image, len, &img, &error);
-	if (rc) {
+	if (rc == -EBADMSG)
 		snprintf(err, errlen, "%s at byte %llu: %s", fqz_reason_name(error.reason),
 			 (unsigned long long)error.offset, error.what);
+	else if (rc)
+		snprintf(err, errlen, "%s", error.what);
+	if (rc)
 		return rc;
-	}
 	e.img = img;
 	onnx__model_proto__init(&e.model);
 	onnx__graph_proto__init(&e.graph);
@@ -174,26 +175,11 @@ int export_onnx(const void *image, size_t len, const char *path, double *bound, 
 		export_layer(&e, i);
 	output(&e);
 	metadata(&e, image, len);
-	save(&e, path);
+	pack(&e, data, size);
 	*bound = e.deviation;
 	export_free(&e);
 	fqz_image_close(img);
 	return e.rc;
-}
-
-static int refuse(const char *what, const char *why)
-{
-	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
-	return 1;
-}
-
-/* The file that is read, or was just written, is not to be replaced. */
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-
-	return !stat(a, &x) && !stat(b, &y) && x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
-	       S_ISREG(x.st_mode);
 }
 
 static int export_image(const struct compress_options *o, const char *name, const void *image,
@@ -201,15 +187,16 @@ static int export_image(const struct compress_options *o, const char *name, cons
 {
 	char err[1024];
 	double bound;
+	void *data;
+	size_t size;
 	int rc;
 
-	if (same_file(o->export_onnx, name))
-		return refuse(o->export_onnx, "--export-onnx names the image itself");
-	rc = export_onnx(image, len, o->export_onnx, &bound, err, sizeof(err));
-	if (rc == -EBADMSG || rc == -ERANGE || rc == -EFBIG || rc == -ENOMEM)
-		return refuse(name, err);
+	if (export_onnx(image, len, &data, &size, &bound, err, sizeof(err)))
+		return cli_error("%s: %s", name, err);
+	rc = file_write(o->export_onnx, data, size, err, sizeof(err));
+	free(data);
 	if (rc)
-		return refuse("", err);
+		return cli_error("%s", err);
 	if (!o->quiet && !o->json)
 		printf("%s: ONNX, opset %d; one step of rounding in each value that the last layer takes "
 		       "moves an output by at most %.3g\n", o->export_onnx, EXPORT_OPSET, bound);
@@ -218,8 +205,6 @@ static int export_image(const struct compress_options *o, const char *name, cons
 
 int export_made(const struct compress_options *o, const void *image, size_t len)
 {
-	if (same_file(o->export_onnx, o->model))
-		return refuse(o->export_onnx, "--export-onnx names the model that was read");
 	return export_image(o, o->output, image, len);
 }
 
@@ -231,7 +216,7 @@ int export_file(const struct compress_options *o)
 	int rc;
 
 	if (file_read(o->image, UINT32_MAX, &image, &len, err, sizeof(err)))
-		return refuse("", err);
+		return cli_error("%s", err);
 	rc = export_image(o, o->image, image, len);
 	free(image);
 	return rc;

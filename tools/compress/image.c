@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli.h"
 #include "compress.h"
 
 #define IMAGE_META	12
+#define IMAGE_NAME	(255 + 4)	/* bytes of a file's name, and room for a character more */
 
 static void meta_add(struct fqz_image *img, const char *key, const char *value)
 {
@@ -15,16 +17,28 @@ static void meta_add(struct fqz_image *img, const char *key, const char *value)
 	img->meta[img->meta_count++].value = value;
 }
 
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
-}
-
 struct texts {
-	char crc[16], images[24], top1[16], top5[16], agreement[16], data[512];
+	char crc[16], images[24], top1[16], top5[16], agreement[16], name[IMAGE_NAME];
 };
+
+/* Names of files may be any bytes; metadata are UTF-8 without control characters. */
+static void file_name(const char *path, char *name)
+{
+	const char *p = basename(path);
+	size_t n, at = 0;
+
+	for (; *p && at + 4 < IMAGE_NAME; p += n) {
+		n = cli_text_length(p);
+		if (!n) {
+			n = 1;
+			name[at++] = '_';
+		} else {
+			memcpy(name + at, p, n);
+			at += n;
+		}
+	}
+	name[at] = '\0';
+}
 
 /* Keys in ascending order (FORMAT.md section 8). */
 static void meta_fill(const struct image_info *info, struct fqz_image *img, struct texts *t)
@@ -34,10 +48,9 @@ static void meta_fill(const struct image_info *info, struct fqz_image *img, stru
 	if (s && s->pictures) {
 		double n = (double)s->labeled, all = (double)s->pictures;
 
-		snprintf(t->data, sizeof(t->data), "%s", info->score_data);
 		snprintf(t->images, sizeof(t->images), "%zu", s->pictures);
 		snprintf(t->agreement, sizeof(t->agreement), "%.2f", 100 * (double)s->agree / all);
-		meta_add(img, "accuracy.data", t->data);
+		meta_add(img, "accuracy.data", info->score_data);
 		meta_add(img, "accuracy.images", t->images);
 		if (s->labeled) {
 			snprintf(t->top1, sizeof(t->top1), "%.2f", 100 * (double)s->top1 / n);
@@ -53,7 +66,8 @@ static void meta_fill(const struct image_info *info, struct fqz_image *img, stru
 	meta_add(img, "encoder.options", info->o->text);
 	snprintf(t->crc, sizeof(t->crc), "%08x", info->source_crc);
 	meta_add(img, "source.crc32c", t->crc);
-	meta_add(img, "source.name", base_name(info->o->model));
+	file_name(info->o->model, t->name);
+	meta_add(img, "source.name", t->name);
 }
 
 const char *image_score_data(const struct compress_options *o)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/cli.h"
 #include "common/file.h"
 #include "compress.h"
 #include "net/onnx.h"
@@ -33,8 +34,7 @@ struct compression {
 
 static int fail(const char *what, const char *why)
 {
-	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
-	return 1;
+	return cli_error("%s%s%s", what, *what ? ": " : "", why);
 }
 
 /* An output of one row and column is a list of classes; without names they go by number. */
@@ -76,6 +76,7 @@ static int load_network(struct compression *c)
 	if (plan_make(o, c->net, &c->layers, c->err, sizeof(c->err)))
 		return fail("", c->err);
 	o->quantize.layers = c->layers;
+	options_describe_layers(o, c->net, c->layers);
 	return load_classes(c);
 }
 
@@ -247,27 +248,23 @@ static int compress(struct compression *c)
 	return rc;
 }
 
-/* What was printed must have arrived. */
-static int flush(int status)
-{
-	if (!fflush(stdout) && !ferror(stdout))
-		return status;
-	return fail("standard output", strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
 	static struct compression c;
 	int rc;
 
+	cli_start("fqaccel-compress");
 	rc = options_parse(&c.o, argc, argv);
 	if (rc)
-		return flush(rc - 1);
-	if (c.o.action == COMPRESS_COMPARE)
-		return flush(compare(&c.o));
-	if (c.o.action == COMPRESS_LIST_OPS)
-		return flush(list_ops_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0);
-	if (c.o.action == COMPRESS_EXPORT)
-		return flush(export_file(&c.o));
-	return flush(compress(&c));
+		return cli_finish(rc - 1);
+	switch (c.o.action) {
+	case COMPRESS_COMPARE:
+		return cli_finish(compare(&c.o));
+	case COMPRESS_LIST_OPS:
+		return cli_finish(list_ops_run(&c.o, c.err, sizeof(c.err)) ? fail("", c.err) : 0);
+	case COMPRESS_EXPORT:
+		return cli_finish(export_file(&c.o));
+	default:
+		return cli_finish(compress(&c));
+	}
 }

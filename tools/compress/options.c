@@ -6,8 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/cli.h"
 #include "compress.h"
+
+#define OPTIONS_MORE	" ..."	/* where there is no room for what follows */
 
 static const char usage[] =
 "Usage: fqaccel-compress MODEL.onnx -o MODEL.fqz --calibrate PICTURES [OPTION]...\n"
@@ -69,7 +73,7 @@ enum {
 	OPT_SEED, OPT_MEAN, OPT_STD, OPT_BGR, OPT_RANGE255, OPT_RESIZE, OPT_CLASSES,
 	OPT_DESCRIPTION, OPT_COMPARE, OPT_KEEP, OPT_CONFIG, OPT_PRUNE, OPT_PRUNE_SCOPE,
 	OPT_ASSIGN, OPT_CALIBRATION, OPT_CODER, OPT_TARGET_CR, OPT_MAX_LOSS, OPT_RESUME,
-	OPT_EXPORT_ONNX, OPT_REPORT, OPT_JSON, OPT_LIST_OPS,
+	OPT_EXPORT_ONNX, OPT_REPORT, OPT_JSON, OPT_LIST_OPS, OPT_END,
 };
 
 static const struct option longs[] = {
@@ -114,9 +118,7 @@ static const struct option longs[] = {
 
 static int bad(const char *option, const char *value, const char *want)
 {
-	fprintf(stderr, "fqaccel-compress: --%s %s: %s; see fqaccel-compress --help\n", option,
-		value, want);
-	return 3;
+	return cli_usage("--%s %s: %s", option, value, want) + 1;
 }
 
 static bool parse_integer(const char *s, long min, long max, long *v)
@@ -288,70 +290,95 @@ static int parse_number(struct compress_options *o, int opt, const char *arg)
 	}
 }
 
-static int parse_option(struct compress_options *o, int opt, char *arg)
+/* Where an option's file name or text goes; NULL: it is another option. */
+static const char **text_of(struct compress_options *o, int opt)
 {
 	switch (opt) {
 	case 'o':
-		o->output = arg;
-		return 0;
+		return &o->output;
 	case 'c':
-		o->calibrate = arg;
-		return 0;
+		return &o->calibrate;
+	case OPT_EVALUATE:
+		return &o->evaluate;
+	case OPT_CLASSES:
+		return &o->classes;
+	case OPT_CONFIG:
+		return &o->config;
+	case OPT_RESUME:
+		return &o->resume;
+	case OPT_EXPORT_ONNX:
+		return &o->export_onnx;
+	case OPT_REPORT:
+		return &o->report;
+	default:
+		return NULL;
+	}
+}
+
+/* Likewise for an option that is there or not. */
+static bool *flag_of(struct compress_options *o, int opt)
+{
+	switch (opt) {
 	case 'q':
-		o->quiet = true;
+		return &o->quiet;
+	case OPT_JSON:
+		return &o->json;
+	case OPT_COMPARE:
+		return &o->compare;
+	case OPT_LIST_OPS:
+		return &o->list_ops;
+	case OPT_BGR:
+		return &o->bgr;
+	case OPT_RANGE255:
+		return &o->range255;
+	default:
+		return NULL;
+	}
+}
+
+/* What metadata may hold (FORMAT.md section 8): found here, not when all the work is done. */
+static int parse_description(struct compress_options *o, const char *arg)
+{
+	const char *p;
+	size_t n;
+
+	for (p = arg; *p; p += n) {
+		n = *p == '\t' || *p == '\n' ? 1 : cli_text_length(p);
+		if (!n)
+			return cli_usage("--description takes UTF-8 text without control "
+					 "characters") + 1;
+	}
+	o->description = arg;
+	return 0;
+}
+
+static int parse_option(struct compress_options *o, int opt, char *arg)
+{
+	const char **text = text_of(o, opt);
+	bool *flag = flag_of(o, opt);
+
+	if (text)
+		*text = arg;
+	if (flag)
+		*flag = true;
+	if (text || flag)
 		return 0;
+	switch (opt) {
 	case 'h':
 		fputs(usage, stdout);
 		return 1;
 	case 'V':
-		printf("fqaccel-compress %s\n", FQACCEL_VERSION);
-		return 1;
-	case OPT_EVALUATE:
-		o->evaluate = arg;
-		return 0;
-	case OPT_CLASSES:
-		o->classes = arg;
-		return 0;
+		return cli_version() + 1;
 	case OPT_DESCRIPTION:
-		o->description = arg;
-		return 0;
-	case OPT_CONFIG:
-		o->config = arg;
-		return 0;
-	case OPT_RESUME:
-		o->resume = arg;
-		return 0;
-	case OPT_EXPORT_ONNX:
-		o->export_onnx = arg;
-		return 0;
-	case OPT_REPORT:
-		o->report = arg;
-		return 0;
-	case OPT_JSON:
-		o->json = true;
-		return 0;
-	case OPT_COMPARE:
-		o->compare = true;
-		return 0;
-	case OPT_LIST_OPS:
-		o->list_ops = true;
-		return 0;
+		return parse_description(o, arg);
 	case OPT_KEEP:
 		return parse_keep(o, arg);
-	case OPT_BGR:
-		o->bgr = true;
-		return 0;
-	case OPT_RANGE255:
-		o->range255 = true;
-		return 0;
 	case OPT_MEAN:
-		if (!parse_colors(arg, -1e3f, o->mean))
-			return bad("mean", arg, "three numbers R,G,B are expected");
-		return 0;
+		return parse_colors(arg, -1e3f, o->mean) ? 0 :
+		       bad("mean", arg, "three numbers R,G,B are expected");
 	case OPT_STD:
-		if (!parse_colors(arg, 1e-6f, o->std))
-			return bad("std", arg, "three numbers R,G,B above 0 are expected");
-		return 0;
+		return parse_colors(arg, 1e-6f, o->std) ? 0 :
+		       bad("std", arg, "three numbers R,G,B above 0 are expected");
 	case OPT_MODE:
 	case OPT_ROUNDING:
 	case OPT_PRUNE:
@@ -361,8 +388,7 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 	case OPT_CODER:
 		return parse_words(o, opt, arg);
 	case '?':
-		fputs("fqaccel-compress: see fqaccel-compress --help\n", stderr);
-		return 3;
+		return cli_usage_hint() + 1;
 	default:
 		return parse_number(o, opt, arg);
 	}
@@ -373,28 +399,61 @@ static void describe(struct compress_options *o)
 {
 	const struct quant_options *w = &o->quantize.weights;
 	const struct quantize_options *q = &o->quantize;
-	char wsep[40] = "", prune[80] = "";
+	char wsep[40] = "", prune[80] = "", coder[32] = "", resize[32] = "";
 
 	if (o->wsep_given || !q->feedback)
 		snprintf(wsep, sizeof(wsep), " --wsep %g", w->separation);
 	if (q->sparsity > 0 || q->prune == QUANTIZE_PRUNE_DNS)
 		snprintf(prune, sizeof(prune), " --prune %s --prune-scope %s", prunes[q->prune],
 			 scopes[q->prune_network]);
+	if (o->coder)
+		snprintf(coder, sizeof(coder), " --coder %s", coders[o->coder]);
+	if (o->resize >= 0)
+		snprintf(resize, sizeof(resize), " --resize %ld", o->resize);
 	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s%s "
-		 "--sparsity %g%s --calibration %s --seed %llu --pictures %zu --mean %g,%g,%g "
-		 "--std %g,%g,%g%s%s",
+		 "--sparsity %g%s --calibration %s --seed %llu%s --pictures %zu --mean %g,%g,%g "
+		 "--std %g,%g,%g%s%s%s",
 		 w->bits, modes[w->mode], wsep,
 		 roundings[q->feedback], w->assign_nearest ? " --assign nearest" : "",
 		 q->sparsity, prune, calibrations[q->range],
-		 (unsigned long long)w->seed, o->pictures, o->mean[0], o->mean[1], o->mean[2],
+		 (unsigned long long)w->seed, coder, o->pictures, o->mean[0], o->mean[1], o->mean[2],
 		 o->std[0], o->std[1], o->std[2], o->bgr ? " --bgr" : "",
-		 o->range255 ? " --range255" : "");
+		 o->range255 ? " --range255" : "", resize);
+}
+
+void options_describe_layers(struct compress_options *o, const struct net *net,
+			     const struct quantize_layer_options *layers)
+{
+	size_t n = strlen(o->text), part;
+	const char *separator = ", by layer: ";
+	char one[384], sparsity[40];
+	uint32_t i;
+
+	for (i = 0; i < net->layer_count; i++) {
+		const struct quantize_layer_options *l = &layers[i];
+
+		if (l->bits == o->quantize.weights.bits && l->mode == o->quantize.weights.mode &&
+		    l->sparsity < 0 && l->coder == o->coder)
+			continue;
+		sparsity[0] = '\0';
+		if (l->sparsity >= 0)
+			snprintf(sparsity, sizeof(sparsity), " sparsity=%g", l->sparsity);
+		part = (size_t)snprintf(one, sizeof(one), "%s%.200s bits=%u mode=%s%s coder=%s",
+					separator, net->layers[i].name, l->bits, modes[l->mode],
+					sparsity, coders[l->coder]);
+		if (n + part + sizeof(OPTIONS_MORE) > sizeof(o->text)) {
+			memcpy(o->text + n, OPTIONS_MORE, sizeof(OPTIONS_MORE));
+			return;
+		}
+		memcpy(o->text + n, one, part + 1);
+		n += part;
+		separator = "; ";
+	}
 }
 
 static int usage_error(const char *what)
 {
-	fprintf(stderr, "fqaccel-compress: %s; see fqaccel-compress --help\n", what);
-	return 3;
+	return cli_usage("%s", what) + 1;
 }
 
 /* Options that would have no effect. */
@@ -442,21 +501,83 @@ static int check_search(const struct compress_options *o, const bool *given)
 static bool goes_with(enum compress_action action, int opt)
 {
 	switch (opt) {
-	case 'j':
-	case 'q':
-	case OPT_JSON:
-		return true;
 	case OPT_COMPARE:
+	case OPT_PICTURES:
+	case OPT_JSON:
+	case 'j':
 		return action == COMPRESS_COMPARE;
 	case OPT_LIST_OPS:
 		return action == COMPRESS_LIST_OPS;
 	case OPT_EXPORT_ONNX:
 		return action == COMPRESS_EXPORT;
-	case OPT_PICTURES:
-		return action == COMPRESS_COMPARE;
+	case 'q':
+		return action == COMPRESS_COMPARE || action == COMPRESS_EXPORT;
 	default:
 		return false;
 	}
+}
+
+static int check_alone(enum compress_action action, const bool *given)
+{
+	static const char *const what[] = {
+		[COMPRESS_EXPORT] = "--export-onnx of an image; to compress, add -o FILE.fqz",
+		[COMPRESS_COMPARE] = "--compare",
+		[COMPRESS_LIST_OPS] = "--list-ops",
+	};
+	const struct option *l;
+
+	for (l = longs; l->name && action != COMPRESS_IMAGE; l++)
+		if (given[l->val] && !goes_with(action, l->val))
+			return cli_usage("--%s is of no use with %s", l->name, what[action]) + 1;
+	return 0;
+}
+
+/* The folder that a file is in, or would be. */
+static bool stat_folder(const char *path, struct stat *st)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	bool there = folder && !stat(folder, st);
+
+	free(folder);
+	return there;
+}
+
+/* Whether two names are of one file, be it there or not; of pipes and devices there may be two uses. */
+static bool same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+	bool exists = !stat(a, &x);
+
+	if (exists != !stat(b, &y))
+		return false;
+	if (exists)
+		return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return !strcmp(basename(a), basename(b)) && stat_folder(a, &x) && stat_folder(b, &y) &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}
+
+/* What is written must not take the place of anything else that the command names. */
+static int check_files(const struct compress_options *o)
+{
+	const struct {
+		const char *name, *path;
+		bool written;
+	} files[] = {
+		{ "--output", o->output, true }, { "--export-onnx", o->export_onnx, true },
+		{ "--report", o->report, true }, { "--resume", o->resume, true },
+		{ "the model", o->model, false }, { "the image", o->image, false },
+		{ "--calibrate", o->calibrate, false }, { "--evaluate", o->evaluate, false },
+		{ "--classes", o->classes, false }, { "--config", o->config, false },
+	};
+	size_t i, k;
+
+	for (i = 0; files[i].written; i++)
+		for (k = i + 1; k < sizeof(files) / sizeof(files[0]); k++)
+			if (files[i].path && files[k].path && same_file(files[i].path, files[k].path))
+				return cli_usage("%s %s would take the place of %s", files[i].name,
+						 files[i].path, files[k].name) + 1;
+	return 0;
 }
 
 /* What follows the options. */
@@ -496,7 +617,7 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 			      .prune = QUANTIZE_PRUNE_MAGNITUDE, .range = CALIB_MSE },
 		.std = { 1, 1, 1 }, .resize = -1, .pictures = 512, .max_loss = -1,
 	};
-	bool given[512] = { false };
+	bool given[OPT_END] = { false };
 	int opt, rc;
 
 	*o = presets;
@@ -511,10 +632,10 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 	o->quantize.weights.threads = o->threads;
 	o->action = action_of(o);
 	rc = parse_files(o, argc - optind, argv + optind);
-	for (opt = 0; !rc && o->action != COMPRESS_IMAGE && opt < 512; opt++)
-		if (given[opt] && !goes_with(o->action, opt))
-			rc = usage_error("an option is of no use with --compare, --list-ops or "
-					 "--export-onnx of an image");
+	if (!rc)
+		rc = check_alone(o->action, given);
+	if (!rc)
+		rc = check_files(o);
 	if (rc || o->action != COMPRESS_IMAGE)
 		return rc;
 	if (!o->rounding_given)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli.h"
 #include "common/file.h"
 #include "compress.h"
 #include "net/exec.h"
@@ -184,6 +185,20 @@ int classes_number(size_t count, char ***names)
 	return -ENOMEM;
 }
 
+/* What an image may hold of names (FORMAT.md section 8). */
+static bool is_name(const char *text, size_t len)
+{
+	const char *p;
+	size_t n;
+
+	for (p = text; *p; p += n) {
+		n = cli_text_length(p);
+		if (!n)
+			return false;
+	}
+	return (size_t)(p - text) == len;
+}
+
 int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen)
 {
 	char *data, *line, *next, *end;
@@ -206,8 +221,13 @@ int classes_load(const char *path, size_t count, char ***names, char *err, size_
 			end--;
 		if (n < count) {
 			list[n] = strndup(line, (size_t)(end - line));
-			if (!list[n])
+			if (!list[n]) {
 				rc = -ENOMEM;
+			} else if (!is_name(list[n], (size_t)(end - line))) {
+				rc = -EINVAL;
+				snprintf(err, errlen, "%s:%zu: a name of UTF-8 text without control "
+					 "characters is expected", path, n + 1);
+			}
 		}
 		n++;
 	}

@@ -313,8 +313,9 @@ static int print_text(const struct report *r)
 		print_farthest(r);
 	}
 	print_sizes(r);
-	printf("top-1 agreement with the float network: %.1f %% of %zu calibration pictures\n",
-	       r->agreement, r->calibration->pictures);
+	printf("top-1 agreement with the float network: %.1f %% of %zu %s pictures\n",
+	       r->agreement, r->calibration->pictures,
+	       r->info->o->calibrate ? "calibration" : "random");
 	print_accuracy("on the calibration pictures", r->calibration);
 	if (r->evaluation)
 		print_accuracy("on the evaluation pictures", r->evaluation);

@@ -209,6 +209,10 @@ const char *report_remedy(const struct report *r)
 
 	if (r->agreement >= REPORT_ENOUGH)
 		return NULL;
+	if (o->target_cr > 0)
+		return "lower --target-cr, or calibrate on more pictures";
+	if (o->max_loss >= 0)
+		return "lower --max-loss, or calibrate on more pictures";
 	if (!o->calibrate)
 		return "give --calibrate a folder of pictures like those the network is for";
 	if (!o->quantize.feedback)

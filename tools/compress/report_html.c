@@ -14,11 +14,12 @@
 void report_escape(FILE *out, const char *text)
 {
 	while (*text) {
-		size_t n = cli_utf8_length(text);
+		size_t n = cli_text_length(text);
 
 		if (strchr("<>&\"'", *text))
 			fprintf(out, "&#%d;", *text);
-		else if (!n || (unsigned char)*text < 0x20 || *text == 0x7f)
+		/* XML has neither control characters nor U+FFFE and U+FFFF. */
+		else if (!n || !strncmp(text, "\xef\xbf\xbe", 3) || !strncmp(text, "\xef\xbf\xbf", 3))
 			fputs("\xef\xbf\xbd", out);
 		else
 			fwrite(text, 1, n, out);
@@ -70,13 +71,6 @@ static void decibels(FILE *out, double v)
 {
 	/* The quantizer's own bound, where nothing was lost. */
 	fprintf(out, v >= 99 ? "exact" : "%.1f", fabs(v) < 0.05 ? 0 : v);
-}
-
-static const char *base_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash && slash[1] ? slash + 1 : path;
 }
 
 static void tile_begin(FILE *out, const char *title)
@@ -170,7 +164,7 @@ static void page_header(FILE *out, const struct report *r)
 	const struct compress_options *o = r->info->o;
 
 	fputs("<header>\n<p class=\"soft\">Compressed network</p>\n<h1>", out);
-	report_escape(out, base_name(o->model));
+	report_escape(out, basename(o->model));
 	fputs("</h1>\n", out);
 	if (o->description) {
 		fputs("<p>", out);
@@ -178,7 +172,7 @@ static void page_header(FILE *out, const struct report *r)
 		fputs("</p>\n", out);
 	}
 	fputs("<p class=\"soft\">", out);
-	report_escape(out, base_name(o->output));
+	report_escape(out, basename(o->output));
 	fputs(", made with ", out);
 	options(out, o->text);
 	fputs("</p>\n", out);
@@ -517,7 +511,7 @@ int report_html(FILE *out, const struct report *r)
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
 	      "<meta http-equiv=\"Content-Security-Policy\" "
 	      "content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n<title>", out);
-	report_escape(out, base_name(r->info->o->model));
+	report_escape(out, basename(r->info->o->model));
 	fprintf(out, ", compressed</title>\n<style>%s</style>\n</head>\n<body>\n", report_style);
 	page_header(out, r);
 	fputs("<main>\n", out);
