@@ -51,7 +51,8 @@ async function run(job)
 		for (const name of session.outputNames) {
 			const d = results[name].data;
 
-			fs.writeSync(files[name], new Uint8Array(d.buffer, d.byteOffset, d.byteLength));
+			fs.writeFileSync(files[name],
+					 new Uint8Array(d.buffer, d.byteOffset, d.byteLength));
 		}
 	}
 	for (const name of session.outputNames)

@@ -17,7 +17,7 @@ browse() {
 	name=$1 window=$2,$3 url=$4
 	shift 4
 	mkdir "$tmp/$name"
-	HOME=$tmp/$name timeout 60 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
+	HOME=$tmp/$name timeout 300 chromium --headless --no-sandbox --disable-gpu --disable-quic --no-first-run \
 		--disable-background-networking --disable-component-update --disable-sync \
 		--disable-dev-shm-usage --hide-scrollbars --enable-logging=stderr \
 		--user-data-dir="$tmp/$name/data" --window-size="$window" "$@" "$url" \
