@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* fqaccel-compress: from an ONNX network to an .fqz image. */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/file.h"
@@ -142,20 +140,20 @@ static int load_pictures(struct compression *c)
 static void show_progress(void *arg, uint32_t layer, uint32_t count)
 {
 	(void)arg;
-	fprintf(stderr, "\rlayer %u of %u ", layer + 1, count);
-	if (layer + 1 == count)
-		fputs("\r                        \r", stderr);
-	fflush(stderr);
+	cli_progress(layer, count);
 }
 
 static int quantize(struct compression *c)
 {
 	struct calib_set set = { c->calibration.count, c->calibration.pixels, c->pixel_scale };
 	static struct net_error err;
+	int rc;
 
-	if (!c->o.quiet && isatty(STDERR_FILENO))
+	if (!c->o.quiet)
 		c->o.quantize.progress = show_progress;
-	if (quantize_network(c->net, &set, &c->o.quantize, &c->q, &err))
+	rc = quantize_network(c->net, &set, &c->o.quantize, &c->q, &err);
+	cli_progress_clear();
+	if (rc)
 		return fail(c->o.model, err.text);
 	c->info.q = c->q;
 	return 0;
