@@ -1,14 +1,35 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# fqaccel-compress --compare: an image beside its network, layer by layer. Factors
-# of channels that equalization left in the image are seen through; what was not made of the network
-# is refused.
+# fqaccel-compress --compare: an image beside its network, layer by layer. A layer that was broken on
+# purpose is named; factors of channels that equalization left in the image are seen through; what
+# was not made of the network is refused.
 set -u
 . "$(dirname "$0")/cli.sh"
 golden=tests/golden/onnx/small.onnx
 compress="fqaccel-compress $golden --calibrate demo --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 -q"
 compare="fqaccel-compress --compare $golden"
 pictures=$(find demo -name '*.ppm' | wc -l)
+
+for layer in c1 c2 c3 c4 y; do
+	echo "$layer bits=3 sparsity=0.9" >"$tmp/$layer.config"
+	run $compress -o "$tmp/$layer.fqz" --config "$tmp/$layer.config" --bits 8
+	ok "layer $layer is broken" exits 0
+	run $compare "$tmp/$layer.fqz" demo
+	ok "layer $layer: compared" exits 0
+	ok "layer $layer is what most is lost at" prints "most is lost at '$layer'"
+	ok 'and pruning it less is the advice' prints "'$layer sparsity="
+	run $compare "$tmp/$layer.fqz" demo --json
+	ok "layer $layer is the first of the worst, and its weights are as bad as its output" json "
+		my (\$l) = grep { \$_->{name} eq '$layer' } @{\$j->{layers}};
+		\$j->{worst}[0]{name} eq '$layer' && \$j->{worst}[0]{layer} == \$l->{layer} &&
+		\$l->{bits} == 3 && \$l->{pruned} > 0.85 && \$l->{pruned} < 0.95 &&
+		\$l->{weights_db} < 10 && \$l->{fall_db} > 5 && \$l->{isolated_db} < 24"
+	# Those behind it were fitted to what it spoils.
+	ok 'the layers before it are as they should be' json "
+		my \$at = \$j->{worst}[0]{layer};
+		@{\$j->{layers}} == 11 && !grep { \$_->{layer} < \$at &&
+			(\$_->{isolated_db} < 25 || \$_->{cumulative_db} < 25) } @{\$j->{layers}}"
+done
 
 # With feedback the quantizer scales channels where the network lets it, with nearest rounding not.
 for rounding in feedback nearest; do

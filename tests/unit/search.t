@@ -32,7 +32,7 @@ ok 'layers have different widths' json '
 	my %bits = map { $_->{bits} => 1 } grep { defined $_->{bits} } @{$j->{layers}};
 	keys %bits > 1'
 ok 'the plan is in the metadata' json '
-	$j->{metadata}{"encoder.options"} =~ m{--target-cr 3, bits/sparsity by layer: [3-8]/\d}'
+	$j->{metadata}{"encoder.options"} =~ m{by a search bits/sparsity in % by layer: [3-8]/\d}'
 
 run $checked --target-cr 3 -o "$tmp/again.fqz" -q -j 3
 ok 'the same search with sanitizers and three threads' exits 0
@@ -114,6 +114,28 @@ fails 1 'damaged' 'a file that was cut' $checked --target-cr 3 -o "$no" -q --res
 sed '4s/ #/0 #/' "$tmp/cr.txt" >"$tmp/changed.txt"
 fails 1 'line 4: it is damaged' 'a file that was changed' \
 	$checked --target-cr 3 -o "$no" -q --resume "$tmp/changed.txt"
+# Lines whose CRC32C is right, and nothing else.
+sealed()
+{
+	perl -e 'my $c = 0xffffffff;
+		for my $b (unpack "C*", $ARGV[0]) {
+			$c ^= $b;
+			$c = $c & 1 ? $c >> 1 ^ 0x82f63b78 : $c >> 1 for 1 .. 8;
+		}
+		printf "%s #%08x\n", $ARGV[0], $c ^ 0xffffffff' "$1"
+}
+is "$(sealed 'fqaccel-search 1')" "$(head -n 1 "$tmp/cr.txt")" 'the CRC is that of the lines'
+layer=$(sed -n '4s/ #.*//p' "$tmp/cr.txt")
+for line in 'what 1' 'layer 1' "layer 99${layer#layer ?}" "layer -1${layer#layer ?}" "$layer 1" \
+	"layer 1 nan${layer#layer ? * }" "layer 1 -1${layer#layer ? * }" 'effect 0 inf' 'effect 0 -1' \
+	'effect 7 1' 'pass 0,0,0,0,0 1,1,1,1 9 1 1 1' 'pass 0,0,0,0,99 1,1,1,1,1 9 1 1 1' 'pass '; do
+	{ head -n 2 "$tmp/cr.txt"; sealed "$line"; } >"$tmp/sealed.txt"
+	fails 1 'line 3: it makes no sense' "$(echo "$line" | cut -c 1-20)" \
+		$checked --target-cr 3 -o "$no" -q --resume "$tmp/sealed.txt"
+done
+{ head -n 2 "$tmp/cr.txt"; grep '^pass' "$tmp/cr.txt"; } >"$tmp/sealed.txt"
+fails 1 'passes without sensitivities' 'passes alone' \
+	$checked --target-cr 3 -o "$no" -q --resume "$tmp/sealed.txt"
 fails 1 'not a file that --resume wrote' 'some other file' \
 	$checked --target-cr 3 -o "$no" -q --resume README.md
 fails 1 'No such file' 'a file in an absent folder' \

@@ -17,7 +17,7 @@ static const unsigned int way_bits[] = { 3, 4, 5, 6, 8 };
 static const double way_sparsity[] = { 0, 0.25, 0.5, 0.65, 0.75, 0.85 };
 
 /* Weightings of the effects that are tried at the size which was found. */
-static const double exponents[] = { 0.5, 0 };
+static const double exponents[] = { 1.5, 0.7 };
 
 static double set_loss(const struct score *s)
 {
@@ -278,10 +278,15 @@ static int find_size(struct search *s, double exponent, unsigned int moves, uint
 
 static int search_target(struct search *s, uint8_t *ways)
 {
-	size_t i;
+	double want = (double)net_dense_bytes(s->net) / s->o->target_cr;
+	size_t i, index;
 	int rc;
 
-	rc = find_size(s, 1, SEARCH_MOVES, ways);
+	/* It also tells first what coded weights weigh. */
+	search_uniform(s, SEARCH_MARGIN * want - s->overhead, ways);
+	rc = try_plan(s, ways, &index);
+	if (rc >= 0)
+		rc = find_size(s, 1, SEARCH_MOVES, ways);
 	for (i = 0; !rc && i < sizeof(exponents) / sizeof(exponents[0]); i++)
 		rc = find_size(s, exponents[i], 2, ways);
 	return rc;
@@ -290,7 +295,7 @@ static int search_target(struct search *s, uint8_t *ways)
 /* The smallest image within --max-loss: halve the octaves between the extremes. */
 static int search_limit(struct search *s, uint8_t *ways)
 {
-	double low, high, middle, most;
+	double low, high, middle;
 	unsigned int i, met = 0;
 	size_t index = 0;
 	int rc = 0;
@@ -298,7 +303,7 @@ static int search_limit(struct search *s, uint8_t *ways)
 	search_plan(s, 0, 1, ways);
 	low = search_plan_bytes(s, ways);
 	search_plan(s, INFINITY, 1, ways);
-	most = high = search_plan_bytes(s, ways);
+	high = search_plan_bytes(s, ways);
 	for (i = 0; rc >= 0 && i < SEARCH_HALVINGS && high > 1.02 * low; i++) {
 		middle = sqrt(low * high);
 		search_plan(s, middle, 1, ways);
@@ -318,10 +323,12 @@ static int search_limit(struct search *s, uint8_t *ways)
 	}
 	/* Nothing so far: then the best there is. */
 	if (!met) {
-		search_plan(s, most, 1, ways);
+		search_plan(s, INFINITY, 1, ways);
 		rc = try_plan(s, ways, &index);
 		return rc < 0 ? rc : 0;
 	}
+	search_uniform(s, high, ways);
+	rc = try_plan(s, ways, &index);
 	for (i = 0; rc >= 0 && i < sizeof(exponents) / sizeof(exponents[0]); i++) {
 		search_plan(s, 0.97 * high, exponents[i], ways);
 		rc = try_plan(s, ways, &index);

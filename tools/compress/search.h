@@ -111,6 +111,9 @@ int search_probe(struct search *s);
  */
 bool search_plan(const struct search *s, double bytes, double exponent, uint8_t *ways);
 
+/** search_uniform() - the same for all layers: what a plan must be better than. */
+void search_uniform(const struct search *s, double bytes, uint8_t *ways);
+
 /** search_plan_bytes() - the size that is expected of a plan's weight streams. */
 double search_plan_bytes(const struct search *s, const uint8_t *ways);
 

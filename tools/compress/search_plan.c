@@ -2,6 +2,7 @@
 /* From sensitivities to plans (search.h). */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "search.h"
 
@@ -120,4 +121,27 @@ bool search_plan(const struct search *s, double bytes, double exponent, uint8_t 
 	while (step_up(s, bytes - search_plan_bytes(s, ways), mean, exponent, ways))
 		;
 	return true;
+}
+
+void search_uniform(const struct search *s, double bytes, uint8_t *ways)
+{
+	double mean = mean_effect(s), least = INFINITY, smallest = INFINITY, size, loss;
+	uint32_t best = 0, tiny = 0, i, k;
+
+	for (k = 0; k < s->way_count; k++) {
+		size = loss = 0;
+		for (i = 0; i < s->layer_count; i++) {
+			size += way_bytes(&s->layers[i], k);
+			loss += way_loss(s, i, k, mean, 1);
+		}
+		if (size < smallest) {
+			smallest = size;
+			tiny = k;
+		}
+		if (size <= bytes && loss < least) {
+			least = loss;
+			best = k;
+		}
+	}
+	memset(ways, (int)(isfinite(least) ? best : tiny), s->layer_count);
 }

@@ -32,14 +32,12 @@ static size_t plan_text(const struct search *s, const uint8_t *ways, char *text,
 	return n;
 }
 
+/* Without the constraint: what a plan weighs must not depend on what asks for it. */
 void search_describe(const struct search *s, const struct search_pass *p, char *text, size_t len)
 {
-	const struct compress_options *o = s->o;
 	int n;
 
-	n = snprintf(text, len, "%s --%s %g, bits/sparsity by layer: ", o->text,
-		     o->target_cr > 0 ? "target-cr" : "max-loss",
-		     o->target_cr > 0 ? o->target_cr : o->max_loss);
+	n = snprintf(text, len, "%s, but by a search bits/sparsity in %% by layer: ", s->o->text);
 	if (n > 0 && (size_t)n + 8 < len)
 		plan_text(s, p->ways, text + n, len - (size_t)n);
 }
