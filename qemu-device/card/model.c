@@ -109,7 +109,7 @@ static void copy_layers(struct card_model *m, const struct fqz_image *img)
 	}
 }
 
-/* After each segment of a stream, 2^16 symbols where our own encoder wrote it. */
+/* After at most 2^20 symbols: eight times that takes a few milliseconds. */
 static bool go_on(void *arg)
 {
 	return !card_tick(arg, CARD_TICK_UNITS / 8);
