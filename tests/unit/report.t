@@ -30,16 +30,19 @@ ok 'names of layers that mean harm' python3 $check name tests/golden/onnx/small.
 	"c2=$hostile" "c3=$long"
 options="--calibrate demo --mean 0.49,0.48,0.45 --std 0.25,0.24,0.26 --sparsity 0.4"
 
-"$compress" "$tmp/m.onnx" -o "$tmp/a.fqz" $options --report "$tmp/a.html" --json >"$tmp/a.json" 2>"$tmp/log"
+# XML has no U+FFFE.
+about=$hostile$(printf '\357\277\276')
+
+"$compress" "$tmp/m.onnx" -o "$tmp/a.fqz" $options --description "$about" --report "$tmp/a.html" --json >"$tmp/a.json" 2>"$tmp/log"
 result $? 'page and JSON at once'
 "$build/fqaccel-info" --json "$tmp/a.fqz" >"$tmp/info.json"
 ok 'fqaccel-info and the file confirm what the JSON says' python3 $check numbers "$tmp/a.json" "$tmp/info.json"
 ok 'the page draws what the JSON says' python3 $check page "$tmp/a.json" "$tmp/a.html"
 "$build/san/fqaccel-compress" "$tmp/m.onnx" -o "$tmp/a.fqz" $options --threads 1 \
-	--report "$tmp/b.html" --json --quiet >"$tmp/b.json" 2>"$tmp/log" &&
+	--description "$about" --report "$tmp/b.html" --json --quiet >"$tmp/b.json" 2>"$tmp/log" &&
 	cmp "$tmp/a.html" "$tmp/b.html" && cmp "$tmp/a.json" "$tmp/b.json"
 result $? 'both are the same once more, with sanitizers, one thread and --quiet'
-"$compress" "$tmp/m.onnx" -o "$tmp/a.fqz" $options >"$tmp/a.txt" 2>"$tmp/log"
+"$compress" "$tmp/m.onnx" -o "$tmp/a.fqz" $options --description "$about" >"$tmp/a.txt" 2>"$tmp/log"
 ok 'the table says what the JSON says' python3 $check table "$tmp/a.json" "$tmp/a.txt"
 grep -q '^features.*\.\..*/Conv  *[0-9]' "$tmp/a.txt"
 result $? 'a long name is shortened in the middle'
@@ -101,8 +104,9 @@ is "$(sed -n 's/.*data-layout="sound at \([0-9]*\)".*/\1/p' "$tmp/dom.out" "$tmp
 	'1200 400 ' 'in windows of 1200 and 400 pixels'
 is "$(grep -o '<svg' "$tmp/dom.out" | wc -l)" 15 'the browser reads three figures of each of five layers'
 grep -q '<h3>&lt;script&gt;alert("1")&lt;/script&gt;&amp;.x.</h3>' "$tmp/dom.out" &&
-	grep -qF "<h3>$long</h3>" "$tmp/dom.out"
-result $? 'and names as names'
+	grep -qF "<h3>$long</h3>" "$tmp/dom.out" &&
+	grep -q '<p>&lt;script&gt;alert("1")&lt;/script&gt;&amp;.x.'"$(printf '\357\277\275')</p>" "$tmp/dom.out"
+result $? 'and names and description as text'
 grep -h CONSOLE "$tmp/wide.err" "$tmp/narrow.err" "$tmp/dom.err" "$tmp/small.err" >"$tmp/log"
 [ $? -eq 1 ]
 result $? 'without complaint'

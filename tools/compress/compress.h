@@ -42,7 +42,7 @@ struct compress_options {
 	long resize;			/* -1: by the input's size */
 	size_t pictures;		/* at most so many for calibration */
 	unsigned int threads;
-	char text[1024];		/* what decides the image, for the metadata; may end in " ..." */
+	char text[1024];		/* what decides the image; " ...": and more */
 };
 
 /** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */

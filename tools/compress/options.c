@@ -543,7 +543,7 @@ static bool stat_folder(const char *path, struct stat *st)
 	return there;
 }
 
-/* Whether two names are of one file, be it there or not; of pipes and devices there may be two uses. */
+/* Whether two names are of one file, be it there or not. Pipes and devices may have two uses. */
 static bool same_file(const char *a, const char *b)
 {
 	struct stat x, y;
@@ -574,7 +574,8 @@ static int check_files(const struct compress_options *o)
 
 	for (i = 0; files[i].written; i++)
 		for (k = i + 1; k < sizeof(files) / sizeof(files[0]); k++)
-			if (files[i].path && files[k].path && same_file(files[i].path, files[k].path))
+			if (files[i].path && files[k].path &&
+			    same_file(files[i].path, files[k].path))
 				return cli_usage("%s %s would take the place of %s", files[i].name,
 						 files[i].path, files[k].name) + 1;
 	return 0;
