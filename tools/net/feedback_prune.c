@@ -269,7 +269,7 @@ bool feedback_swap(const struct quant_alphabet *a, const struct block *b, size_t
 	/* r->t is H times the errors, as coordinate descent left it. */
 	for (; left; left--) {
 		struct place out = cheapest(b, blocks, r, scale), in;
-		float d;
+		float d, least;
 
 		if (!out.b)
 			break;
@@ -277,7 +277,8 @@ bool feedback_swap(const struct quant_alphabet *a, const struct block *b, size_t
 		shift_error(out.b, out.k, r->t, d);
 		in = dearest(a, b, blocks, r, scale, &out);
 		/* Less than rounding errors is no gain. */
-		if (!in.b || in.change + out.change >= -1e-6f * (fabsf(in.change) + fabsf(out.change))) {
+		least = 1e-6f * (fabsf(in.change) + fabsf(out.change));
+		if (!in.b || in.change + out.change >= -least) {
 			shift_error(out.b, out.k, r->t, -d);
 			break;
 		}
