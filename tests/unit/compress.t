@@ -111,6 +111,8 @@ refuses 2 'needs --calibrate' 'feedback without pictures' $golden/small.onnx -o 
 	--rounding feedback
 refuses 2 'only with --mode auto' 'a separation that nothing asks for' $small -o "$tmp/no.fqz" \
 	--mode shift --wsep 3
+refuses 2 'not --mode shift' 'components that no weight has' $small -o "$tmp/no.fqz" \
+	--rounding nearest --mode shift --assign nearest
 refuses 2 '--pictures needs' 'a number of no pictures' $golden/small.onnx -o "$tmp/no.fqz" --pictures 3
 refuses 1 'absent' 'absent evaluation pictures without --calibrate' $golden/small.onnx \
 	-o "$tmp/no.fqz" --evaluate "$tmp/absent"

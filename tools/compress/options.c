@@ -471,6 +471,9 @@ static int check_together(const struct compress_options *o)
 		wrong = "--prune feedback needs --rounding feedback";
 	else if (o->quantize.weights.assign_nearest && o->quantize.feedback)
 		wrong = "--assign goes with --rounding nearest";
+	else if (o->quantize.weights.assign_nearest && !o->config &&
+		 o->quantize.weights.mode == QUANT_SHIFT)
+		wrong = "--assign is about recentralized weights, not --mode shift";
 	else if (o->quantize.prune == QUANTIZE_PRUNE_NONE && o->quantize.sparsity > 0)
 		wrong = "--sparsity or --prune none, not both";
 	else if (o->quantize.prune_network && o->quantize.sparsity == 0)
