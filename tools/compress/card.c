@@ -10,6 +10,8 @@
 #include "fqaccel.h"
 #include "net/exec.h"
 
+#define SCORE_WORST	1e6	/* a divergence above all that networks with sense have */
+
 struct verdict {
 	uint32_t card, reference;	/* best class */
 	uint32_t card_rank, reference_rank;	/* of the label */
@@ -54,6 +56,14 @@ static double log_partition(const float *v, size_t n)
 	return top + log(sum);
 }
 
+/* Rounding may carry it a little below 0; what is not a number is as bad as can be. */
+static double bounded(double divergence)
+{
+	if (!(divergence < SCORE_WORST))
+		return SCORE_WORST;
+	return divergence > 0 ? divergence : 0;
+}
+
 double score_divergence(const float *reference, const float *output, size_t n, bool classes)
 {
 	double signal = 0, noise = 0, divergence = 0, a, b;
@@ -66,13 +76,12 @@ double score_divergence(const float *reference, const float *output, size_t n, b
 		noise += d * d;
 	}
 	if (!classes)
-		return signal > 0 ? noise / signal : noise > 0;
+		return bounded(signal > 0 ? noise / signal : noise > 0);
 	a = log_partition(reference, n);
 	b = log_partition(output, n);
 	for (i = 0; i < n; i++)
 		divergence += exp(reference[i] - a) * (reference[i] - a - (output[i] - b));
-	/* Rounding may carry it a little below 0. */
-	return fmax(divergence, 0);
+	return bounded(divergence);
 }
 
 static void raw_to_float(const struct score_job *j, const void *raw, float *v)

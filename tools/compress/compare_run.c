@@ -53,6 +53,8 @@ struct measure {
 
 static double decibels(double signal, double noise)
 {
+	if (!isfinite(signal) || !isfinite(noise))
+		return -COMPARE_MOST;
 	if (noise <= 0)
 		return COMPARE_MOST;
 	return signal > 0 ? fmin(10 * log10(signal / noise), COMPARE_MOST) : -COMPARE_MOST;

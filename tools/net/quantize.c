@@ -207,6 +207,8 @@ static int watch_picture(void *arg, size_t picture, unsigned int worker)
 
 static double decibels(double signal, double noise)
 {
+	if (!isfinite(signal) || !isfinite(noise))
+		return 0;
 	if (noise <= 0)
 		return 99;
 	return signal > 0 ? fmin(10 * log10(signal / noise), 99) : 0;
@@ -243,7 +245,6 @@ static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
 	f->first_exponent = w->alphabet.first_exponent;
 	f->mean_neg = w->alphabet.mean_neg;
 	f->mean_pos = w->alphabet.mean_pos;
-	f->coder = FQZ_HUFFMAN;
 	f->symbols = w->symbols;
 }
 
