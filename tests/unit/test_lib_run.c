@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fqaccel.h"
+#include "fqz.h"
 #include "smallnet.h"
 #include "tap.h"
 
@@ -51,7 +52,7 @@ static void test_card(void)
 	is_str(info.name, card_name, "the card's name");
 	is_int(info.address[0] != 0, info.name[0] == '/', "the soft card has no PCI address");
 	is_int(info.hw_version, 0x10000, "hardware version");
-	is_int(info.format, 0x10000, "format version");
+	is_int(info.format, FQZ_VERSION_MAJOR << 16 | FQZ_VERSION_MINOR, "format version");
 	is_int(info.memory_size, 256 << 20, "card memory");
 	ok(info.hw_queues >= 8 && info.hw_queues <= 64, "hardware queues");
 	memset(&info, 0xcc, sizeof(info));
