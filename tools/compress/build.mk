@@ -29,7 +29,8 @@ COMPRESS_SRCS := \
 	tools/compress/search_file.c \
 	tools/compress/search_plan.c \
 	tools/compress/search_probe.c \
-	tools/compress/search_report.c
+	tools/compress/search_report.c \
+	tools/compress/words.c
 
 $(foreach t,obj san,$(patsubst %.c,$(O)/$(t)/%.o,$(filter tools/compress/export_%,$(COMPRESS_SRCS)))): \
 	| $(O)/gen/onnx.pb-c.h

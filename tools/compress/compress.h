@@ -45,6 +45,12 @@ struct compress_options {
 	char text[1024];		/* what decides the image; " ...": and more */
 };
 
+/* Words of --mode and --coder, in the order of enum quant_mode and enum fqz_coder; NULL ends them. */
+extern const char *const word_modes[], *const word_coders[];
+
+/** word_find() - the index of a word in a list that NULL ends, or -1. */
+int word_find(const char *const *list, const char *word);
+
 /** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */
 int options_parse(struct compress_options *o, int argc, char **argv);
 

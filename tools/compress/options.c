@@ -160,24 +160,11 @@ static bool parse_colors(const char *s, float min, float *v)
 	return true;
 }
 
-/* The index of a word in a list that NULL ends, or -1. */
-static int word_of(const char *const *list, const char *arg)
-{
-	int i;
-
-	for (i = 0; list[i]; i++)
-		if (!strcmp(list[i], arg))
-			return i;
-	return -1;
-}
-
-static const char *const modes[] = { "auto", "shift", "recentralized", NULL };
 static const char *const roundings[] = { "nearest", "feedback", NULL };
 static const char *const prunes[] = { "none", "magnitude", "dns-threshold", "feedback", NULL };
 static const char *const scopes[] = { "layer", "network", NULL };
 static const char *const assigns[] = { "sample", "nearest", NULL };
 static const char *const calibrations[] = { "minmax", "percentile", "mse", NULL };
-static const char *const coders[] = { "auto", "huffman", "rle-huffman", "tans", NULL };
 
 static int parse_words(struct compress_options *o, int opt, const char *arg)
 {
@@ -186,35 +173,35 @@ static int parse_words(struct compress_options *o, int opt, const char *arg)
 
 	switch (opt) {
 	case OPT_MODE:
-		i = word_of(modes, arg);
+		i = word_find(word_modes, arg);
 		w->mode = (enum quant_mode)i;
 		return i < 0 ? bad("mode", arg, "auto, shift or recentralized is expected") : 0;
 	case OPT_ROUNDING:
-		i = word_of(roundings, arg);
+		i = word_find(roundings, arg);
 		o->quantize.feedback = i == 1;
 		o->rounding_given = true;
 		return i < 0 ? bad("rounding", arg, "feedback or nearest is expected") : 0;
 	case OPT_PRUNE:
-		i = word_of(prunes, arg);
+		i = word_find(prunes, arg);
 		o->quantize.prune = (enum quantize_prune)i;
 		o->prune_given = true;
 		return i < 0 ? bad("prune", arg,
 				   "feedback, magnitude, dns-threshold or none is expected") : 0;
 	case OPT_PRUNE_SCOPE:
-		i = word_of(scopes, arg);
+		i = word_find(scopes, arg);
 		o->quantize.prune_network = i == 1;
 		return i < 0 ? bad("prune-scope", arg, "layer or network is expected") : 0;
 	case OPT_ASSIGN:
-		i = word_of(assigns, arg);
+		i = word_find(assigns, arg);
 		w->assign_nearest = i == 1;
 		return i < 0 ? bad("assign", arg, "sample or nearest is expected") : 0;
 	case OPT_CALIBRATION:
-		i = word_of(calibrations, arg);
+		i = word_find(calibrations, arg);
 		o->quantize.range = (enum calib_rule)i;
 		return i < 0 ? bad("calibration", arg,
 				   "minmax, percentile or mse is expected") : 0;
 	default:
-		i = word_of(coders, arg);
+		i = word_find(word_coders, arg);
 		o->coder = (enum fqz_coder)i;
 		return i < 0 ? bad("coder", arg,
 				   "auto, huffman, rle-huffman or tans is expected") : 0;
@@ -407,13 +394,13 @@ static void describe(struct compress_options *o)
 		snprintf(prune, sizeof(prune), " --prune %s --prune-scope %s", prunes[q->prune],
 			 scopes[q->prune_network]);
 	if (o->coder)
-		snprintf(coder, sizeof(coder), " --coder %s", coders[o->coder]);
+		snprintf(coder, sizeof(coder), " --coder %s", word_coders[o->coder]);
 	if (o->resize >= 0)
 		snprintf(resize, sizeof(resize), " --resize %ld", o->resize);
 	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s%s "
 		 "--sparsity %g%s --calibration %s --seed %llu%s --pictures %zu --mean %g,%g,%g "
 		 "--std %g,%g,%g%s%s%s",
-		 w->bits, modes[w->mode], wsep,
+		 w->bits, word_modes[w->mode], wsep,
 		 roundings[q->feedback], w->assign_nearest ? " --assign nearest" : "",
 		 q->sparsity, prune, calibrations[q->range],
 		 (unsigned long long)w->seed, coder, o->pictures, o->mean[0], o->mean[1], o->mean[2],
@@ -439,8 +426,8 @@ void options_describe_layers(struct compress_options *o, const struct net *net,
 		if (l->sparsity >= 0)
 			snprintf(sparsity, sizeof(sparsity), " sparsity=%g", l->sparsity);
 		part = (size_t)snprintf(one, sizeof(one), "%s%.200s bits=%u mode=%s%s coder=%s",
-					separator, net->layers[i].name, l->bits, modes[l->mode],
-					sparsity, coders[l->coder]);
+					separator, net->layers[i].name, l->bits, word_modes[l->mode],
+					sparsity, word_coders[l->coder]);
 		if (n + part + sizeof(OPTIONS_MORE) > sizeof(o->text)) {
 			memcpy(o->text + n, OPTIONS_MORE, sizeof(OPTIONS_MORE));
 			return;

@@ -58,16 +58,6 @@ static int find_layer(struct plan *p, const char *name)
 	return found;
 }
 
-static int word_of(const char *const *list, const char *word)
-{
-	int i;
-
-	for (i = 0; list[i]; i++)
-		if (!strcmp(list[i], word))
-			return i;
-	return -1;
-}
-
 static int set_sparsity(struct plan *p, const char *value, struct quantize_layer_options *l)
 {
 	double v;
@@ -87,8 +77,6 @@ static const char *const keys[] = { "bits", "mode", "sparsity", "coder", NULL };
 
 static int set(struct plan *p, int key, const char *value, struct quantize_layer_options *l)
 {
-	static const char *const modes[] = { "auto", "shift", "recentralized", NULL };
-	static const char *const coders[] = { "auto", "huffman", "rle-huffman", "tans", NULL };
 	int i;
 
 	switch (key) {
@@ -98,14 +86,14 @@ static int set(struct plan *p, int key, const char *value, struct quantize_layer
 		l->bits = (unsigned int)(value[0] - '0');
 		return 0;
 	case KEY_MODE:
-		i = word_of(modes, value);
+		i = word_find(word_modes, value);
 		l->mode = (enum quant_mode)i;
 		return i < 0 ? refuse(p, "mode=%.40s: auto, shift or recentralized is expected",
 				      value) : 0;
 	case KEY_SPARSITY:
 		return set_sparsity(p, value, l);
 	default:
-		i = word_of(coders, value);
+		i = word_find(word_coders, value);
 		l->coder = (enum fqz_coder)i;
 		return i < 0 ? refuse(p, "coder=%.40s: auto, huffman, rle-huffman or tans is "
 				      "expected", value) : 0;
@@ -133,7 +121,7 @@ static int cut_setting(char *line, const char **value)
 	if (!equal)
 		return -1;
 	*equal = '\0';
-	key = word_of(keys, word + 1);
+	key = word_find(keys, word + 1);
 	*equal = '=';
 	if (key < 0)
 		return -1;
