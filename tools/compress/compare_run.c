@@ -14,6 +14,7 @@
 #include "common/cli.h"
 #include "compare.h"
 #include "fqaccel.h"
+#include "net/equalize.h"
 #include "net/exec.h"
 
 /* Below 0 dB nothing of a channel is left to fit a factor to. */
@@ -219,25 +220,6 @@ static bool is_pool(const struct net_layer *l)
 	return l->kind == NET_MAXPOOL || l->kind == NET_AVGPOOL || l->kind == NET_GLOBALPOOL;
 }
 
-/* Whether a factor of the tensor's channels could be undone by all that read it. */
-static bool only_weights_read(const struct net *net, uint32_t tensor)
-{
-	uint32_t i, k;
-
-	if (tensor == net->output)
-		return false;
-	for (i = tensor; i < net->layer_count; i++)
-		for (k = 0; k < net->layers[i].in_count; k++) {
-			const struct net_layer *l = &net->layers[i];
-
-			if (l->in[k] != tensor || net_layer_has_weights(l))
-				continue;
-			if (!is_pool(l) || !only_weights_read(net, l->out))
-				return false;
-		}
-	return true;
-}
-
 static struct channel fit_channel(const struct moments *s)
 {
 	struct channel ch = { 1, 1 };
@@ -267,7 +249,7 @@ static void sum_layer(struct measure *m)
 	const struct net *net = m->c->net;
 	const struct net_layer *l = &net->layers[m->layer];
 	struct compare_layer *result = &m->c->layers[m->layer];
-	bool fits = net_layer_has_weights(l) && only_weights_read(net, l->out);
+	bool fits = net_layer_has_weights(l) && net_channels_are_free(net, l->out);
 	uint32_t channels = net->tensors[l->out].c, k;
 	double signal = 0, isolated = 0, cumulative = 0;
 	struct channel *ch = m->channels[l->out];

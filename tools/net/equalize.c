@@ -18,8 +18,7 @@ static bool is_homogeneous(const struct net_layer *l)
 	return (l->act_min == 0 || l->act_min == -INFINITY) && l->act_max == INFINITY;
 }
 
-/* Whether all that read @tensor, through pools, are convolutions. */
-static bool only_weights_read(const struct net *net, uint32_t tensor)
+bool net_channels_are_free(const struct net *net, uint32_t tensor)
 {
 	uint32_t i, k;
 
@@ -31,7 +30,7 @@ static bool only_weights_read(const struct net *net, uint32_t tensor)
 
 			if (l->in[k] != tensor || net_layer_has_weights(l))
 				continue;
-			if (!is_pool(l) || !only_weights_read(net, l->out))
+			if (!is_pool(l) || !net_channels_are_free(net, l->out))
 				return false;
 		}
 	return true;
@@ -77,7 +76,7 @@ unsigned int net_equalize(struct net *net, const struct calib *c)
 		float largest = 0, factor;
 
 		if (!net_layer_has_weights(l) || !is_homogeneous(l) ||
-		    !only_weights_read(net, l->out))
+		    !net_channels_are_free(net, l->out))
 			continue;
 		sum = net_layer_sum(net, l);
 		for (k = 0; k < net->tensors[l->out].c; k++)

@@ -16,4 +16,10 @@
  */
 unsigned int net_equalize(struct net *net, const struct calib *c);
 
+/**
+ * net_channels_are_free() - whether all that read @tensor, through pools at most, are
+ *                           convolutions: what a channel is scaled by they can take back
+ */
+bool net_channels_are_free(const struct net *net, uint32_t tensor);
+
 #endif
