@@ -11,6 +11,12 @@
 #if defined(__x86_64__)
 #define FQZ_HAS_BMI2		1
 #define FQZ_BMI2		__attribute__((target("bmi,bmi2")))
+
+/* A virtual machine may have one without the other. */
+static inline bool fqz_has_bmi2(void)
+{
+	return __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
+}
 #endif
 
 /* fqz_stream.c, section 6.2 */

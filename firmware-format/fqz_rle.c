@@ -3,7 +3,7 @@
 #include "fqz_coder.h"
 
 #define ROUND_TOKENS	4	/* of a loaded 64-bit word: 4 * 12 of 57 bits */
-#define ROUND_BYTES	20	/* 4 * 24 bits, where each token takes two lookups, and a load */
+#define ROUND_BYTES	20	/* 3 * 24 + 12 bits, where each token takes two lookups, and a load */
 
 static uint32_t entry(uint32_t bits, uint32_t advance, uint32_t value, uint32_t flags)
 {
@@ -111,26 +111,35 @@ static FQZ_ALWAYS_INLINE void cursor_take(struct cursor *c, uint32_t e)
 	c->out += e >> 8 & 255;
 }
 
+/*
+ * A run whose value's code does not fit the same lookup. The value is looked up in bits
+ * loaded anew: after three other tokens and the run those that are held may not suffice.
+ */
+static FQZ_ALWAYS_INLINE bool cursor_long_token(struct cursor *c, const struct fqz_rle *d,
+						uint32_t run)
+{
+	struct cursor next = *c;
+	uint32_t v;
+
+	next.pos += run & 255;
+	next.out += run >> 8 & 255;
+	cursor_load(&next);
+	v = d->value[next.bits >> (64 - FQZ_JOINT_BITS)];
+	if (v & FQZ_JOINT_NONE)
+		return false;
+	cursor_take(&next, v);
+	next.out[-1] = (uint8_t)(v >> 16);
+	*c = next;
+	return true;
+}
+
 /* False, with nothing taken, where a code is longer than the tables' index, or none. */
 static FQZ_ALWAYS_INLINE bool cursor_token(struct cursor *c, const struct fqz_rle *d)
 {
-	uint32_t e = d->joint[c->bits >> (64 - FQZ_JOINT_BITS)], v;
+	uint32_t e = d->joint[c->bits >> (64 - FQZ_JOINT_BITS)];
 
-	if (__builtin_expect(e >> 24, 0)) {
-		if (e & FQZ_JOINT_NONE)
-			return false;
-		v = d->value[c->bits << (e & 63) >> (64 - FQZ_JOINT_BITS)];
-		if (v & FQZ_JOINT_NONE)
-			return false;
-		c->pos += e & 255;
-		c->out += e >> 8 & 255;
-		e = v;
-		c->pos += e & 255;
-		c->out += e >> 8 & 255;
-		c->out[-1] = (uint8_t)(e >> 16);
-		cursor_load(c);
-		return true;
-	}
+	if (__builtin_expect(e >> 24, 0))
+		return !(e & FQZ_JOINT_NONE) && cursor_long_token(c, d, e);
 	cursor_take(c, e);
 	c->out[-1] = (uint8_t)(e >> 16);
 	return true;
@@ -239,7 +248,7 @@ void fqz_rle_run(const struct fqz_rle *d, struct fqz_lane *lanes, uint32_t count
 		 enum fqz_speed speed)
 {
 #ifdef FQZ_HAS_BMI2
-	if (speed == FQZ_FASTEST && __builtin_cpu_supports("bmi2")) {
+	if (speed == FQZ_FASTEST && fqz_has_bmi2()) {
 		run_bmi2(d, lanes, count);
 		return;
 	}

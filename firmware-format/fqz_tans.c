@@ -450,7 +450,7 @@ void fqz_tans_run(const struct fqz_tans *d, struct fqz_lane *lanes, uint32_t cou
 		  enum fqz_speed speed)
 {
 #ifdef FQZ_HAS_BMI2
-	if (speed == FQZ_FASTEST && __builtin_cpu_supports("bmi2")) {
+	if (speed == FQZ_FASTEST && fqz_has_bmi2()) {
 		run_bmi2(d, lanes, count);
 		return;
 	}

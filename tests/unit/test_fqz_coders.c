@@ -195,6 +195,44 @@ static void fill(struct sample *s, enum shape shape, uint32_t density, uint64_t 
 	}
 }
 
+static size_t put_token(uint8_t *symbols, size_t count, size_t n, uint32_t zeros, uint8_t value)
+{
+	for (; zeros && n < count; zeros--)
+		symbols[n++] = 0;
+	if (n < count)
+		symbols[n++] = value;
+	return n;
+}
+
+/*
+ * A run of k zeros and value k + 1 both have codes of about k + 1 bits. Now and then three
+ * tokens that fill a lookup of 12 bits come before one whose two codes do not fit one.
+ */
+static void fill_long_codes(struct sample *s, uint64_t seed)
+{
+	size_t n = 0;
+
+	while (n < s->count) {
+		uint32_t k = (uint32_t)__builtin_ctz(net_random(&seed, 1u << 16) | 1u << 13), i;
+
+		for (i = 0; k > 9 && i < 3; i++)
+			n = put_token(s->symbols, s->count, n, 5, 6);
+		n = put_token(s->symbols, s->count, n, k, (uint8_t)(k + 1));
+	}
+}
+
+static void check_long_codes(void)
+{
+	struct sample s = { .layer = net_fc(0, FQZ_SHIFT, 5), .count = 600000 };
+	enum fqz_coder coder;
+
+	s.symbols = malloc(s.count);
+	fill_long_codes(&s, 21);
+	for (coder = FQZ_HUFFMAN; coder <= FQZ_TANS; coder++)
+		check_sample(&s, coder, "long codes");
+	free(s.symbols);
+}
+
 static void check_shape(struct fqz_layer layer, enum shape shape, uint32_t density, size_t count,
 			const char *what)
 {
@@ -490,6 +528,7 @@ static void check_arguments(void)
 int main(void)
 {
 	check_shapes();
+	check_long_codes();
 	check_sizes();
 	check_by_hand();
 	check_flips(conv(3, 3, 4), SIGNED, 300, 700, 1, "contexts");
