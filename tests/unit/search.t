@@ -33,6 +33,8 @@ ok 'layers have different widths' json '
 	keys %bits > 1'
 ok 'the plan is in the metadata' json '
 	$j->{metadata}{"encoder.options"} =~ m{by a search bits/sparsity in % by layer: [3-8]/\d}'
+ok 'which tell of no width or sparsity for all layers' json '
+	$j->{metadata}{"encoder.options"} =~ /^--mode auto --rounding feedback --prune feedback --cal/'
 
 run $checked --target-cr 3 -o "$tmp/again.fqz" -q -j 3
 ok 'the same search with sanitizers and three threads' exits 0
@@ -109,6 +111,8 @@ fails 1 'other evaluation pictures' 'of other evaluation pictures' \
 	$checked --evaluate "$tmp/labeled" --target-cr 3 -o "$no" -q --resume "$tmp/cr.txt"
 fails 1 'other options' 'of other options' \
 	$checked --seed 2 --target-cr 3 -o "$no" -q --resume "$tmp/cr.txt"
+fails 1 'other options' 'of an image whose metadata is longer' \
+	$checked --pictures 1000 --target-cr 3 -o "$no" -q --resume "$tmp/cr.txt"
 head -c 700 "$tmp/cr.txt" >"$tmp/cut.txt"
 fails 1 'damaged' 'a file that was cut' $checked --target-cr 3 -o "$no" -q --resume "$tmp/cut.txt"
 sed '4s/ #/0 #/' "$tmp/cr.txt" >"$tmp/changed.txt"

@@ -51,6 +51,12 @@ extern const char *const word_modes[], *const word_coders[];
 /** word_find() - the index of a word in a list that NULL ends, or -1. */
 int word_find(const char *const *list, const char *word);
 
+/** options_search() - whether bits and sparsity by layer are to be found by a search. */
+static inline bool options_search(const struct compress_options *o)
+{
+	return o->target_cr > 0 || o->max_loss >= 0;
+}
+
 /** options_parse() - Return: 0, or the exit status plus 1 where the program ends here. */
 int options_parse(struct compress_options *o, int argc, char **argv);
 

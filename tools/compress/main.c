@@ -166,7 +166,7 @@ static int search(struct compression *c)
 	struct quantize_layer_options *plan;
 	struct search *s = &c->search;
 
-	if (!(o->target_cr > 0) && o->max_loss < 0)
+	if (!options_search(o))
 		return 0;
 	s->o = o;
 	s->net = c->net;

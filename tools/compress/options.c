@@ -381,28 +381,35 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 	}
 }
 
-/* What decides the image's bits, in a fixed order, for the metadata. */
+/* What decides the image's bits, in a fixed order, for the metadata; but what a search decides. */
 static void describe(struct compress_options *o)
 {
 	const struct quant_options *w = &o->quantize.weights;
 	const struct quantize_options *q = &o->quantize;
-	char wsep[40] = "", prune[80] = "", coder[32] = "", resize[32] = "";
+	char bits[16] = "", wsep[40] = "", prune[112] = "", coder[32] = "", resize[32] = "";
+	bool found = options_search(o);
 
+	if (!found)
+		snprintf(bits, sizeof(bits), "--bits %u ", w->bits);
 	if (o->wsep_given || !q->feedback)
 		snprintf(wsep, sizeof(wsep), " --wsep %g", w->separation);
-	if (q->sparsity > 0 || q->prune == QUANTIZE_PRUNE_DNS)
-		snprintf(prune, sizeof(prune), " --prune %s --prune-scope %s", prunes[q->prune],
-			 scopes[q->prune_network]);
+	if (found)
+		snprintf(prune, sizeof(prune), " --prune %s", prunes[q->prune]);
+	else if (q->sparsity > 0 || q->prune == QUANTIZE_PRUNE_DNS)
+		snprintf(prune, sizeof(prune), " --sparsity %g --prune %s --prune-scope %s",
+			 q->sparsity, prunes[q->prune], scopes[q->prune_network]);
+	else
+		snprintf(prune, sizeof(prune), " --sparsity 0");
 	if (o->coder)
 		snprintf(coder, sizeof(coder), " --coder %s", word_coders[o->coder]);
 	if (o->resize >= 0)
 		snprintf(resize, sizeof(resize), " --resize %ld", o->resize);
-	snprintf(o->text, sizeof(o->text), "--bits %u --mode %s%s --rounding %s%s "
-		 "--sparsity %g%s --calibration %s --seed %llu%s --pictures %zu --mean %g,%g,%g "
+	snprintf(o->text, sizeof(o->text), "%s--mode %s%s --rounding %s%s%s "
+		 "--calibration %s --seed %llu%s --pictures %zu --mean %g,%g,%g "
 		 "--std %g,%g,%g%s%s%s",
-		 w->bits, word_modes[w->mode], wsep,
+		 bits, word_modes[w->mode], wsep,
 		 roundings[q->feedback], w->assign_nearest ? " --assign nearest" : "",
-		 q->sparsity, prune, calibrations[q->range],
+		 prune, calibrations[q->range],
 		 (unsigned long long)w->seed, coder, o->pictures, o->mean[0], o->mean[1], o->mean[2],
 		 o->std[0], o->std[1], o->std[2], o->bgr ? " --bgr" : "",
 		 o->range255 ? " --range255" : "", resize);
@@ -471,7 +478,7 @@ static int check_together(const struct compress_options *o)
 /* What the search decides, and what only it takes. */
 static int check_search(const struct compress_options *o, const bool *given)
 {
-	bool search = o->target_cr > 0 || o->max_loss >= 0;
+	bool search = options_search(o);
 	const char *wrong = NULL;
 
 	if (o->target_cr > 0 && o->max_loss >= 0)

@@ -316,6 +316,7 @@ static uint32_t crc_options(const struct search *s)
 		 o->range255, s->info.resize, s->way_count);
 	crc = fqz_crc32c(0, text, strlen(text));
 	/* Texts that take room in the image. */
+	crc = fqz_crc32c(crc, o->text, strlen(o->text) + 1);
 	if (o->description)
 		crc = fqz_crc32c(crc, o->description, strlen(o->description) + 1);
 	for (i = 0; i < s->info.class_count; i++)

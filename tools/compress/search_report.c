@@ -37,7 +37,7 @@ void search_describe(const struct search *s, const struct search_pass *p, char *
 {
 	int n;
 
-	n = snprintf(text, len, "%s, but by a search bits/sparsity in %% by layer: ", s->o->text);
+	n = snprintf(text, len, "%s, by a search bits/sparsity in %% by layer: ", s->o->text);
 	if (n > 0 && (size_t)n + 8 < len)
 		plan_text(s, p->ways, text + n, len - (size_t)n);
 }
