@@ -180,7 +180,7 @@ int fqz_layer_decode(const struct fqz_image *img, uint32_t index, uint8_t *symbo
 /**
  * fqz_layer_decode_while() - as fqz_layer_decode(), but can be stopped
  * @go_on: called with @arg at least once for every 2^20 symbols; where it returns false,
- *         decoding ends with -ECANCELED
+ *         decoding ends with -ECANCELED, and *err is as it was
  */
 int fqz_layer_decode_while(const struct fqz_image *img, uint32_t index, uint8_t *symbols,
 			   size_t count, bool (*go_on)(void *arg), void *arg,

@@ -95,7 +95,6 @@ int fqz_read_weights(struct fqz_reader *r)
 		return ret;
 	for (i = 0; i < r->img.layer_count; i++) {
 		const struct fqz_layer *l = &r->img.layers[i];
-
 		uint64_t weights = (uint64_t)l->outputs * l->inputs_per_output;
 
 		/*

@@ -52,7 +52,8 @@ struct fqz_lane {
 	size_t count;		/* its symbols */
 	size_t first;		/* index of its first symbol in the layer */
 	size_t n;		/* symbols decoded */
-	size_t stop;		/* decode to here or a little further */
+	size_t stop;		/* decode to here, and at most FQZ_MAX_RUN - 1 further */
+	size_t cleared;		/* coders 2 and 3: symbols made zero */
 	uint64_t pos;		/* bits read */
 	uint32_t states[2];	/* coder 3 */
 	enum fqz_segment_result result;
@@ -64,6 +65,8 @@ void fqz_lane_init(struct fqz_lane *lane, const uint8_t *in, size_t size, uint8_
 void fqz_lane_stop(struct fqz_lane *lane, enum fqz_segment_result result, size_t where);
 /* Sets stop, at most budget symbols away. */
 void fqz_lane_budget(struct fqz_lane *lane, size_t budget);
+/* Zero runs are not written: makes zero what is decoded until the lane stops. */
+void fqz_lane_clear(struct fqz_lane *lane);
 /* After the last symbol: the segment must end with the byte that it is in. */
 bool fqz_lane_check_end(struct fqz_lane *lane, bool msb_first);
 

@@ -24,6 +24,17 @@ void fqz_lane_budget(struct fqz_lane *lane, size_t budget)
 	lane->stop = lane->count - lane->n < budget ? lane->count : lane->n + budget;
 }
 
+void fqz_lane_clear(struct fqz_lane *lane)
+{
+	size_t end = lane->count - lane->stop < FQZ_MAX_RUN ? lane->count :
+							       lane->stop + FQZ_MAX_RUN;
+
+	if (end <= lane->cleared)
+		return;
+	memset(lane->out + lane->cleared, 0, end - lane->cleared);
+	lane->cleared = end;
+}
+
 bool fqz_lane_check_end(struct fqz_lane *lane, bool msb_first)
 {
 	size_t end = (size_t)((lane->pos + 7) >> 3);

@@ -5,7 +5,11 @@
 #include <stdlib.h>
 
 #define MAX_SUM			((INT64_C(1) << 47) - 1)
-#define GO_ON_SYMBOLS		((size_t)1 << 18)	/* of each lane between two go_on() */
+/*
+ * Of each lane between two go_on(): 2^20 of all, though a token may go beyond. Even, so that
+ * fqz_tans.c's loop over all lanes, which decodes pairs, goes on.
+ */
+#define GO_ON_SYMBOLS		((((size_t)1 << 20) / FQZ_LANES) - FQZ_MAX_RUN - 1)
 
 struct fqz_stream {
 	const struct fqz_layer *layer;
@@ -260,9 +264,6 @@ static uint32_t set_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, ui
 		if (size > l->stream_size - *at)
 			break;
 		fqz_lane_init(&lanes[i], l->stream + *at, size, symbols + start, count, start);
-		/* Zero runs are not written. */
-		if (l->coder != FQZ_HUFFMAN)
-			memset(symbols + start, 0, count);
 		starts[i] = *at;
 		*at += size;
 	}
@@ -287,8 +288,12 @@ static bool finish_lanes(const struct fqz_stream *s, struct fqz_lane *lanes, uin
 	uint32_t i;
 
 	while (more) {
-		for (i = 0; i < count; i++)
+		for (i = 0; i < count; i++) {
 			fqz_lane_budget(&lanes[i], GO_ON_SYMBOLS);
+			/* Not a whole segment at once: that may be 2^28 symbols. */
+			if (s->layer->coder != FQZ_HUFFMAN)
+				fqz_lane_clear(&lanes[i]);
+		}
 		run_lanes(s, lanes, count);
 		if (go_on && !go_on(arg))
 			return false;

@@ -455,39 +455,113 @@ static void check_by_hand(void)
 	}
 }
 
-static bool count_calls(void *arg)
+#define UNTOUCHED	0x55
+
+/* What go_on() sees: how much is decoded, or made ready for it. */
+struct watch {
+	const uint8_t *out;
+	size_t count, calls, last;	/* false in call number last */
+	bool ahead;			/* there was more than 2^20 symbols for each call */
+};
+
+static bool watch_go_on(void *arg)
 {
-	return --*(int *)arg > 0;
+	struct watch *w = arg;
+	size_t touched = 0, i;
+
+	for (i = 0; i < w->count; i++)
+		touched += w->out[i] != UNTOUCHED;
+	w->calls++;
+	w->ahead |= touched > w->calls << 20;
+	return w->calls != w->last;
 }
 
-/* A stream of one segment can be stopped on the way. */
+static int decode_watched(const struct sample *s, uint8_t *out, struct watch *w, size_t last)
+{
+	struct fqz_stream *stream;
+	int ret;
+
+	memset(out, UNTOUCHED, s->count);
+	*w = (struct watch){ .out = out, .count = s->count, .last = last };
+	if (fqz_stream_open(&s->img, 0, &stream, NULL))
+		bail("fqz_stream_open");
+	ret = fqz_stream_decode(stream, 0, fqz_stream_segments(stream), out, watch_go_on, w, NULL);
+	fqz_stream_close(stream);
+	return ret;
+}
+
+/* Zeros in few long segments, so that a segment can be stopped on the way. */
+static const struct {
+	const char *what;
+	enum fqz_coder coder;
+	uint8_t head[32];
+	size_t head_size, count, symbols_a_byte;
+	uint8_t fill;
+} long_segments[] = {
+	{ "one code of one bit", FQZ_HUFFMAN, { 0, 5, 0x01 }, 5, 2500000, 8, 0 },
+	{ "runs of 2", RLE(0), RLE_HEAD, 2500000, 8, 0xff },
+	{ "runs of 2 in no bits", TANS(0, 0), TANS_HEAD + 2, 2500000, 0, 0 },
+	{ "four segments", FQZ_TANS, { 20, 5, 2, 0x55, 1, 0x30, 0x18, 0, 0x0c, 2, 0, 0, 0, 2, 0, 0,
+				       0, 2 }, TANS_HEAD + 4 * 3 + 4 * 2, 4 << 20, 0, 0 },
+};
+
 static void check_go_on(void)
 {
-	struct sample s = { .layer = conv(3, 3, 5), .count = 3000000 };
+	struct sample s = { .layer = net_fc(0, FQZ_SHIFT, 3) };
+	size_t i, n;
+
+	for (i = 0; i < sizeof(long_segments) / sizeof(long_segments[0]); i++) {
+		const char *coder = fqz_coder_name(long_segments[i].coder);
+		uint8_t *out, *stream;
+		struct watch w;
+		bool zero = true;
+
+		s.count = long_segments[i].count;
+		n = long_segments[i].symbols_a_byte ? s.count / long_segments[i].symbols_a_byte : 0;
+		out = malloc(s.count);
+		stream = malloc(long_segments[i].head_size + n);
+		memcpy(stream, long_segments[i].head, long_segments[i].head_size);
+		memset(stream + long_segments[i].head_size, long_segments[i].fill, n);
+		s.layer.coder = long_segments[i].coder;
+		s.layer.stream = stream;
+		s.layer.stream_size = (uint32_t)(long_segments[i].head_size + n);
+		s.layer.outputs = 1;
+		s.layer.inputs_per_output = (uint32_t)s.count;
+		s.img = (struct fqz_image){ .layers = &s.layer, .layer_count = 1 };
+		ok(decode_watched(&s, out, &w, 2) == -ECANCELED, "%s, %s: go_on() can stop it",
+		   coder, long_segments[i].what);
+		is_int(w.calls, 2, "when it says so");
+		is_int(decode_watched(&s, out, &w, 0), 0, "or let it go on");
+		ok(!w.ahead, "it is called at least once for 2^20 symbols (%zu calls)", w.calls);
+		for (n = 0; n < s.count; n++)
+			zero &= !out[n];
+		ok(zero, "and all are zeros");
+		free(stream);
+		free(out);
+	}
+}
+
+static void check_segment_numbers(void)
+{
+	struct sample s = { .layer = conv(3, 3, 5), .count = 200000 };
 	uint8_t *out = malloc(s.count);
 	struct fqz_stream *stream;
 	enum fqz_coder coder;
+	uint32_t n;
 
 	s.symbols = malloc(s.count);
 	fill(&s, SKEWED, 300, 5);
 	for (coder = FQZ_HUFFMAN; coder <= FQZ_TANS; coder++) {
-		int calls = 3, all = 1000;
-
 		sample_encode(&s, coder);
 		if (fqz_stream_open(&s.img, 0, &stream, NULL))
 			bail("fqz_stream_open");
-		is_int(fqz_stream_decode(stream, 0, fqz_stream_segments(stream), out, count_calls,
-					 &calls, NULL), -ECANCELED, "go_on() can stop it");
-		is_int(calls, 0, "when it says so");
-		is_int(fqz_stream_decode(stream, 0, fqz_stream_segments(stream), out, count_calls,
-					 &all, NULL), 0, "or let it go on");
-		ok(1000 - all >= 3, "at least each 2^20 symbols (%d calls)", 1000 - all);
-		is_int(fqz_stream_decode(stream, 0, fqz_stream_segments(stream) + 1, out, NULL, NULL,
-					 NULL), -EINVAL, "a segment too many");
-		is_int(fqz_stream_decode(stream, fqz_stream_segments(stream) + 1, 0, out, NULL, NULL,
-					 NULL), -EINVAL, "a first segment too high");
-		is_int(fqz_stream_decode(stream, fqz_stream_segments(stream), 0, out, NULL, NULL, NULL),
-		       0, "no segments behind the last one");
+		n = fqz_stream_segments(stream);
+		is_int(fqz_stream_decode(stream, 0, n + 1, out, NULL, NULL, NULL), -EINVAL,
+		       "a segment too many");
+		is_int(fqz_stream_decode(stream, n + 1, 0, out, NULL, NULL, NULL), -EINVAL,
+		       "a first segment too high");
+		is_int(fqz_stream_decode(stream, n, 0, out, NULL, NULL, NULL), 0,
+		       "no segments behind the last one");
 		fqz_stream_close(stream);
 		free(s.stream.data);
 	}
@@ -538,6 +612,7 @@ int main(void)
 	check_flips(net_fc(0, FQZ_SHIFT, 4), ZERO, 0, 300, 1, "all zero");
 	check_flips(conv(3, 3, 5), SIGNED, 200, 70000, 997, "several segments");
 	check_go_on();
+	check_segment_numbers();
 	check_arguments();
 	return tap_done();
 }
