@@ -164,7 +164,7 @@ struct fqz_kernel {
 };
 
 void fqz_kernel_init(struct fqz_kernel *k, const struct fqz_layer *l);
-/* Context of symbol n of a segment whose first symbol is the layer's first. */
+/* Context of symbol n of a segment that begins with the layer's symbol number first. */
 uint32_t fqz_kernel_context(const struct fqz_kernel *k, const uint8_t *segment, size_t first,
 			    size_t n);
 

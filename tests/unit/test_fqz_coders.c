@@ -379,6 +379,8 @@ static void check_flips(struct fqz_layer layer, enum shape shape, uint32_t densi
  */
 #define RLE(...)	FQZ_RLE_HUFFMAN, { 0, 5, 2, 0x21, 0x12, 0x32, 0x03, __VA_ARGS__ }
 #define RLE_HEAD	7
+/* Run 0 and value 1 alone, each by a 0. */
+#define RLE_ONE(...)	FQZ_RLE_HUFFMAN, { 0, 5, 2, 0x01, 0x10, 0, 0, __VA_ARGS__ }
 #define TANS(...)	FQZ_TANS, { 0, 5, 2, 0x55, 1, 0x30, 0x18, 0x00, 0x0c, __VA_ARGS__ }
 #define TANS_HEAD	9
 
@@ -393,7 +395,13 @@ static const struct {
 } by_hand[] = {
 	{ "runs of 2 and 0, value 1", 3, RLE(0xc0), RLE_HEAD + 1, FQZ_OK, 0 },
 	{ "a run of 1 at the end", 3, RLE(0xe0), RLE_HEAD + 1, FQZ_OK, 0 },
+	{ "two runs of 2, nothing after them", 4, RLE(0xf0), RLE_HEAD + 1, FQZ_OK, 0 },
 	{ "a run past the end", 3, RLE(0xf0), RLE_HEAD + 1, FQZ_STREAM, RLE_HEAD },
+	{ "one run and one value", 4, RLE_ONE(0), RLE_HEAD + 1, FQZ_OK, 0 },
+	{ "a run that has no code", 8, RLE_ONE(0, 0x80), RLE_HEAD + 2, FQZ_STREAM, RLE_HEAD + 1 },
+	{ "a value that has no code", 8, RLE_ONE(0, 0x40), RLE_HEAD + 2, FQZ_STREAM, RLE_HEAD + 1 },
+	{ "no value at all", 2, FQZ_RLE_HUFFMAN, { 0, 5, 2, 0x21, 0x02, 0, 0, 0xc0 },
+	  RLE_HEAD + 1, FQZ_CODE, 3 },
 	{ "a value and a run past the end", 8, RLE(0x7f, 0xff), RLE_HEAD + 2, FQZ_STREAM,
 	  RLE_HEAD + 1 },
 	{ "no bits", 3, RLE(0), RLE_HEAD, FQZ_STREAM, RLE_HEAD },
