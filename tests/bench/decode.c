@@ -3,7 +3,7 @@
  * Sizes of an image's weights in each coder, and how fast they are decoded, beside zstd and
  * xz on the same symbols as bytes.
  *
- *	decode [--sizes] [resnet50[:SPARSITY] | resnet50-conv[:S] | resnet18[:S] | FILE.fqz]...
+ *	decode [--sizes] {resnet50[:SPARSITY] | resnet50-conv[:S] | resnet18[:S] | FILE.fqz}...
  *
  * A ResNet has random weights of its shape, pruned to that share and quantized to 5 bits. Times
  * are medians of rounds; in a round each decoder runs once, one after the other, so that what else
@@ -340,19 +340,45 @@ static bool bench(struct fqz_image *img, const char *name, bool timed, double le
 	return ratio >= least;
 }
 
-static bool bench_resnet(const char *name, bool timed)
+struct shape {
+	const char *name;
+	unsigned int depth;
+	bool classifier;
+	double sparsity, least;		/* least: where no other sparsity is told */
+};
+
+static const struct shape shapes[] = {
+	{ "resnet18", 18, true, 0.7486, 1.08 },
+	{ "resnet50", 50, true, 0.827, 1.22 },
+	{ "resnet50-conv", 50, false, 0.827, 1.22 },
+};
+
+/* NULL: name is that of a file. */
+static const struct shape *find_shape(const char *name)
 {
-	unsigned int depth = strstr(name, "18") ? 18 : 50;
+	size_t len = strcspn(name, ":"), i;
+
+	for (i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++)
+		if (strlen(shapes[i].name) == len && !strncmp(shapes[i].name, name, len))
+			return &shapes[i];
+	return NULL;
+}
+
+static bool bench_resnet(const struct shape *shape, const char *name, bool timed)
+{
 	const char *colon = strchr(name, ':');
-	double sparsity = colon ? atof(colon + 1) : depth == 18 ? 0.7486 : 0.827, least = 0;
+	double sparsity = shape->sparsity, least = shape->least;
 	struct resnet r;
+	char *end;
 	bool good;
 
-	if (!(sparsity >= 0 && sparsity < 1))
-		die("a sparsity is 0 or above, and below 1");
-	if (!colon)
-		least = depth == 18 ? 1.08 : 1.22;
-	if (resnet_init(&r, depth, !strstr(name, "-conv"), sparsity))
+	if (colon) {
+		sparsity = strtod(colon + 1, &end);
+		if (end == colon + 1 || *end || !(sparsity >= 0 && sparsity < 1))
+			die("a sparsity is 0 or above, and below 1");
+		least = 0;
+	}
+	if (resnet_init(&r, shape->depth, shape->classifier, sparsity))
 		die("cannot make the network");
 	good = bench(&r.img, name, timed, least);
 	resnet_free(&r);
@@ -395,14 +421,18 @@ static bool bench_file(const char *path, bool timed)
 
 int main(int argc, char **argv)
 {
-	bool timed = true, good = true;
+	bool timed = argc < 2 || strcmp(argv[1], "--sizes"), good = true;
+	const struct shape *shape;
 	int i;
 
-	for (i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--sizes"))
-			timed = false;
-		else if (!strncmp(argv[i], "resnet", 6))
-			good &= bench_resnet(argv[i], timed);
+	if (argc < (timed ? 2 : 3)) {
+		fputs("bench: which networks? See the head of tests/bench/decode.c\n", stderr);
+		return 2;
+	}
+	for (i = timed ? 1 : 2; i < argc; i++) {
+		shape = find_shape(argv[i]);
+		if (shape)
+			good &= bench_resnet(shape, argv[i], timed);
 		else
 			good &= bench_file(argv[i], timed);
 		fflush(stdout);

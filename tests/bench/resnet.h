@@ -12,7 +12,6 @@ struct resnet {
 	struct fqz_image img;
 	unsigned int room;
 	double sparsity;
-	unsigned int bits;
 	uint64_t seed;
 };
 
