@@ -311,30 +311,88 @@ static struct onnx_build *exploding(double exponent, bool bounded)
 	return b;
 }
 
-static void refuses_overflow(const char *what, struct onnx_build *b, bool feedback)
+/* Finite throughout, but each channel of c1 is @first times, each of c2 @second times a pixel. */
+static struct onnx_build *scaled(float first, float second)
 {
-	struct quantize_options o = { .feedback = feedback };
-	struct calib_set set = { 1, NULL, 1.0f / 255 };
-	uint8_t pixels[72];
-	struct qnet *q = NULL;
-	struct net *net = NULL;
+	struct onnx_build *b = onnx_build_new(1, 2, 6, 6);
+	const float w1[] = { first, 0, 0, first }, w2[] = { second, second, second, -second };
+
+	onnx_build_floats(b, "w1", w1, 2, 2, 1, 1, -1);
+	onnx_build_floats(b, "w2", w2, 2, 2, 1, 1, -1);
+	conv(b, "c1", "x", "w1", 0);
+	onnx_build_node(b, "Relu", "r1", "c1", NULL);
+	conv(b, "y", "r1", "w2", 0);
+	return b;
+}
+
+/* One picture, its first channel dark. */
+static int quantize(struct onnx_build *b, struct quantize_options o, struct net **net,
+		    struct qnet **q)
+{
+	static uint8_t pixels[72];
+	struct calib_set set = { 1, pixels, 1.0f / 255 };
 	const uint8_t *data;
 	size_t len;
 	int rc;
 
 	memset(pixels, 200, sizeof(pixels));
-	set.pixels = pixels;
+	memset(pixels, 1, sizeof(pixels) / 2);
 	data = onnx_build_pack(b, "y", &len);
 	o.weights = (struct quant_options){ .bits = 5, .separation = 2, .threads = 1 };
-	rc = onnx_import_memory(data, len, &net, &err);
-	if (!rc)
-		rc = quantize_network(net, &set, &o, &q, &err);
-	if (!ok(rc == -EINVAL && !q && strstr(err.text, "layer 'c2': its values are infinite"),
-		"%s", what))
+	rc = onnx_import_memory(data, len, net, &err);
+	return rc ? rc : quantize_network(*net, &set, &o, q, &err);
+}
+
+static void refuses(const char *what, struct onnx_build *b, struct quantize_options o,
+		    const char *text)
+{
+	struct qnet *q = NULL;
+	struct net *net = NULL;
+	int rc = quantize(b, o, &net, &q);
+
+	if (!ok(rc == -EINVAL && !q && strstr(err.text, text), "%s", what))
 		diag("returned %d: %s", rc, err.text);
 	qnet_destroy(q);
 	net_destroy(net);
 	onnx_build_free(b);
+}
+
+/* No scale may be one that nothing can be divided by. */
+static void takes_tiny(const char *what, struct onnx_build *b, bool feedback)
+{
+	struct qnet *q = NULL;
+	struct net *net = NULL;
+	int rc = quantize(b, (struct quantize_options){ .feedback = feedback }, &net, &q), normal = 0;
+	uint32_t t;
+
+	for (t = 0; q && t < net->tensor_count; t++)
+		normal += isnormal(q->tensors[t].scale);
+	if (!ok(!rc && normal == 3, "%s", what))
+		diag("returned %d, %d scales: %s", rc, normal, err.text);
+	qnet_destroy(q);
+	net_destroy(net);
+	onnx_build_free(b);
+}
+
+static void test_extremes(void)
+{
+	const struct quantize_options nearest = { 0 }, feedback = { .feedback = true };
+	const struct quantize_options prune = { .feedback = true, .sparsity = 0.5,
+						.prune = QUANTIZE_PRUNE_FEEDBACK,
+						.prune_network = true };
+
+	refuses("infinite outputs are refused", exploding(30, false), feedback,
+		"layer 'c2': its values are infinite");
+	refuses("with nearest rounding too", exploding(30, false), nearest,
+		"layer 'c2': its values are infinite");
+	refuses("even where a bound hides them", exploding(30, true), feedback,
+		"layer 'c2': its values are infinite");
+	refuses("and what scaling channels makes infinite", scaled(3e38f, 1e-37f), feedback,
+		"layer 'c1': its values are infinite");
+	refuses("values without squares have no moments", scaled(1e25f, 1e-25f), prune,
+		"layer 'y': products of its inputs are beyond single precision");
+	takes_tiny("values of 1e-44 are as good as 0", scaled(1e-44f, 1e-20f), true);
+	takes_tiny("with nearest rounding too", scaled(1e-44f, 1e-20f), false);
 }
 
 int main(void)
@@ -346,8 +404,6 @@ int main(void)
 	run("mixed", mixed());
 	run("grouped", grouped());
 	run("large values", exploding(10, false));
-	refuses_overflow("infinite outputs are refused", exploding(30, false), true);
-	refuses_overflow("with nearest rounding too", exploding(30, false), false);
-	refuses_overflow("even where a bound hides them", exploding(30, true), true);
+	test_extremes();
 	return tap_done();
 }

@@ -334,6 +334,9 @@ static int probe_weights(struct prober *p, bool reference)
 	if (!sl->probed || reference)
 		rc = gram_compute(p->net, l, p->layer, &source, p->s->o->quantize.weights.seed,
 				  p->s->o->threads, &g);
+	if (rc == -ERANGE)
+		snprintf(p->s->err, sizeof(p->s->err), "layer '%.200s': products of its inputs are "
+			 "beyond single precision; check --mean, --std and --range255", l->name);
 	if (!rc && !sl->probed) {
 		rc = probe_ways(p, sl, &g);
 		sl->probed = !rc;

@@ -161,7 +161,6 @@ out:
 	return rc;
 }
 
-
 void feedback_blocks_free(struct feedback *f)
 {
 	size_t i;

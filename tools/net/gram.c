@@ -6,6 +6,7 @@
  */
 #include <cblas.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #define GRAM_ELEMENTS	((size_t)1 << 26)	/* of a layer's matrices, 512 MiB */
 #define GRAM_TILE	((size_t)128)
 #define GRAM_PICTURE	((size_t)1 << 28)	/* floats of one picture's columns, at most */
+#define GRAM_LARGEST	0x1p120	/* of a moment: single precision, less what is made of it */
 
 struct gram_job {
 	const struct net *net;
@@ -70,6 +72,8 @@ static int gather_picture(void *arg, size_t i, unsigned int worker)
 			   rng_uniform(j->seed, ~(uint64_t)j->layer, picture << 32 | p);
 
 		at[p] = (uint32_t)(((double)p + u) * (double)area / (double)j->positions);
+		/* The sum of the last one and almost 1 may be rounded up. */
+		at[p] = at[p] < area ? at[p] : (uint32_t)area - 1;
 	}
 	gather(j, i, at, j->inputs[worker], j->source->input, j->columns);
 	if (j->targets)
@@ -170,6 +174,17 @@ static void mirror(struct gram *g)
 	}
 }
 
+/* What single precision cannot hold has no inverse either. */
+static bool is_finite(const double *m, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (!(fabs(m[i]) <= GRAM_LARGEST))
+			return false;
+	return true;
+}
+
 static int run_batches(struct gram_job *j, size_t per_batch, unsigned int threads)
 {
 	size_t tasks = j->g->groups * j->g->blocks * tiles_of(j->g);
@@ -255,7 +270,7 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 		 struct gram *g)
 {
 	const struct net_tensor *to = &net->tensors[l->out];
-	size_t area = (size_t)to->h * to->w, per_batch;
+	size_t area = (size_t)to->h * to->w, per_batch, size;
 	struct gram_job j = { .net = net, .l = l, .source = source, .g = g, .seed = seed,
 			      .layer = layer };
 	int rc;
@@ -282,5 +297,8 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 			center(&j);
 	}
 	job_free(&j, threads);
+	size = g->groups * g->blocks * g->block * g->block;
+	if (!rc && (!is_finite(g->matrix, size) || (g->cross && !is_finite(g->cross, size))))
+		rc = -ERANGE;
 	return rc;
 }

@@ -22,7 +22,8 @@ struct gram_source {
  * @layer: number that keys the choice of positions, with @seed
  * @g:     to be freed with gram_free()
  *
- * The result is the same whatever @threads is. Return: 0 or -ENOMEM.
+ * The result is the same whatever @threads is. Return: 0, -ENOMEM, or -ERANGE
+ * where products of inputs are beyond single precision.
  */
 int gram_compute(const struct net *net, const struct net_layer *l, uint32_t layer,
 		 const struct gram_source *source, uint64_t seed, unsigned int threads,
@@ -31,7 +32,7 @@ int gram_compute(const struct net *net, const struct net_layer *l, uint32_t laye
 /**
  * gram_blocks() - cut the matrices of g->groups groups of g->sum inputs into blocks
  *
- * They are whole up to 4608 inputs, and at most 2^27 elements together.
+ * They are whole up to 4608 inputs, and at most about 2^26 elements together.
  */
 void gram_blocks(struct gram *g);
 

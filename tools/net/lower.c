@@ -12,6 +12,7 @@
 #define LOWER_MAX_BIAS_SHIFT	44
 #define LOWER_MAX_ADD_SHIFT	46
 #define LOWER_MAX_AREA		((size_t)1 << 19)
+#define LOWER_LEAST		0x1p-106f	/* by an area of 2^19 still a normal number */
 #define LOWER_OUTPUT_BITS	22	/* of the largest output seen; leaves 2^9 of headroom */
 
 /* Tensors that must share type and scale, as a forest: root[t] leads to the group's number. */
@@ -79,6 +80,12 @@ static bool is_unsigned(const struct net_layer *l, const bool *unsigned_)
 	return all;
 }
 
+/* A tensor that was always 0, or as good as that, gets any scale that can be divided by. */
+static float scale_of(float scale)
+{
+	return scale >= LOWER_LEAST ? scale : 1.0f;
+}
+
 static void set_scale(struct fqz_tensor *t, bool is_u8, const struct calib_range *range,
 		      enum calib_rule rule, float bound)
 {
@@ -88,8 +95,7 @@ static void set_scale(struct fqz_tensor *t, bool is_u8, const struct calib_range
 	if (clip > bound)
 		clip = bound;
 	t->type = is_u8 ? FQZ_U8 : FQZ_S8;
-	/* A tensor that was always 0 gets any scale that is not 0. */
-	t->scale = clip > 0 ? clip / (float)levels : 1.0f;
+	t->scale = scale_of(clip / (float)levels);
 }
 
 /* Scales of the groups: each by the values of all its tensors. */
@@ -174,8 +180,7 @@ int lower_tensors(struct qnet *q, const struct calib *c, enum calib_rule rule,
 			t->scale = x->scale / (float)(x->h * x->w);
 		} else if (l->out == net->output && net_layer_has_weights(l)) {
 			t->type = FQZ_S32;
-			t->scale = c->largest_output > 0 ?
-				   ldexpf(c->largest_output, -LOWER_OUTPUT_BITS) : 1.0f;
+			t->scale = scale_of(ldexpf(c->largest_output, -LOWER_OUTPUT_BITS));
 		}
 	}
 	free(root);

@@ -262,6 +262,12 @@ static const float *prune_weights(struct quantizer *z, const struct net_layer *l
 	return quant_prune(z->pruned, n, z->zeros[z->layer]) ? NULL : z->pruned;
 }
 
+static int too_large(struct quantizer *z, const struct net_layer *l)
+{
+	return net_fail(z->err, "layer '%.200s': products of its inputs are beyond single precision; "
+			"check --mean, --std and --range255", l->name);
+}
+
 static int quantize_weights(struct quantizer *z, const struct net_layer *l, struct qlayer *ql)
 {
 	size_t sum = net_layer_sum(z->net, l), outputs = z->net->tensors[l->out].c, zeros = 0;
@@ -282,7 +288,9 @@ static int quantize_weights(struct quantizer *z, const struct net_layer *l, stru
 	if (z->o->prune == QUANTIZE_PRUNE_FEEDBACK)
 		zeros = z->zeros[z->layer];
 	rc = gram_compute(z->net, l, z->layer, &source, o.seed, o.threads, &gram);
-	if (!rc)
+	if (rc == -ERANGE)
+		rc = too_large(z, l);
+	else if (!rc)
 		rc = quant_feedback(l->weight, w, zeros, outputs, sum, &gram, &o, &ql->weights);
 	gram_free(&gram);
 	return rc;
@@ -517,11 +525,13 @@ static int survey_weights(struct quantizer *z, const struct net_layer *l, float 
 		return net_nomem(z->err);
 	rc = gram_compute(z->net, l, z->layer, &source, z->o->weights.seed, z->o->weights.threads,
 			  &gram);
-	if (!rc)
+	if (rc == -ERANGE)
+		rc = too_large(z, l);
+	else if (!rc)
 		rc = quant_feedback_worth(l->weight, z->net->tensors[l->out].c, sum, &gram,
 					  z->o->weights.threads, *columns);
 	gram_free(&gram);
-	return rc ? net_nomem(z->err) : 0;
+	return rc == -ENOMEM ? net_nomem(z->err) : rc;
 }
 
 /* The float network layer by layer. */
@@ -623,7 +633,10 @@ static int calibrate(struct quantizer *z, struct net *net)
 	if (rc || !z->o->feedback || net->equalized || !net_equalize(net, &z->calib))
 		return rc;
 	calib_free(net, &z->calib);
-	return calib_run(net, z->set, threads, &z->calib) ? net_nomem(z->err) : 0;
+	if (calib_run(net, z->set, threads, &z->calib))
+		return net_nomem(z->err);
+	/* Weights that were scaled up may have left single precision. */
+	return check_finite(z);
 }
 
 int quantize_network(struct net *net, const struct calib_set *set,
