@@ -7,17 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cli.h"
 #include "common/file.h"
 #include "compare.h"
 #include "net/onnx.h"
 
 #define COMPARE_MEMORY	((size_t)3 << 29)	/* bytes for tensors of all pictures */
-
-static int fail(const char *what, const char *why)
-{
-	fprintf(stderr, "fqaccel-compress: %s%s%s\n", what, *what ? ": " : "", why);
-	return 1;
-}
 
 /* A global pool may be a window over all rows and columns in the image. */
 static bool same_kind(const struct net *net, const struct net_layer *a, const struct net_layer *b)
@@ -93,16 +88,15 @@ static int open_image(struct comparison *c)
 	struct fqz_error e = { 0 };
 
 	if (file_read(c->o->image, UINT32_MAX, &c->data, &c->len, c->err, sizeof(c->err)))
-		return fail("", c->err);
-	if (fqz_image_open(c->data, c->len, &c->img, &e) || fqz_image_verify(c->img, &e)) {
-		snprintf(c->err, sizeof(c->err), "%s at byte %" PRIu64 ": %s",
-			 fqz_reason_name(e.reason), e.offset, e.what ? e.what : "out of memory");
-		return fail(c->o->image, c->err);
-	}
+		return cli_error("%s", c->err);
+	if (fqz_image_open(c->data, c->len, &c->img, &e) || fqz_image_verify(c->img, &e))
+		return e.what ? cli_error("%s: %s at byte %" PRIu64 ": %s", c->o->image,
+					  fqz_reason_name(e.reason), e.offset, e.what) :
+		       cli_error("%s: out of memory", c->o->image);
 	if (c->img->color == FQZ_NOT_A_PICTURE)
-		return fail(c->o->image, "its input is not a picture");
+		return cli_error("%s: its input is not a picture", c->o->image);
 	if (netf_open(c->img, &c->floats, &err))
-		return fail(c->o->image, err.text);
+		return cli_error("%s: %s", c->o->image, err.text);
 	return 0;
 }
 
@@ -116,7 +110,7 @@ static int open_network(struct comparison *c)
 	uint32_t crc;
 
 	if (onnx_import_file(o.model, &c->net, &crc, &err))
-		return fail(o.model, err.text);
+		return cli_error("%s: %s", o.model, err.text);
 	crc_text = fqz_image_meta(c->img, "source.crc32c");
 	snprintf(text, sizeof(text), "%08" PRIx32, crc);
 	c->same_source = crc_text && !strcmp(crc_text, text);
@@ -127,11 +121,10 @@ static int open_network(struct comparison *c)
 	if (c->net->tensors[0].c != c->img->tensors[0].c)
 		snprintf(c->err, sizeof(c->err), "their inputs have different shapes");
 	else if (network_normalize(c->net, &o, &err))
-		return fail(o.model, err.text);
+		return cli_error("%s: %s", o.model, err.text);
 	else if (!compare_check(c))
 		return 0;
-	snprintf(err.text, sizeof(err.text), "was not made from %s: %s", o.model, c->err);
-	return fail(o.image, err.text);
+	return cli_error("%s: was not made from %s: %s", o.image, o.model, c->err);
 }
 
 /*
@@ -144,9 +137,9 @@ static void warn_source(const struct comparison *c)
 
 	if (c->same_source || c->o->quiet)
 		return;
-	fprintf(stderr, "fqaccel-compress: warning: %s was made from another file%s%s%s; its layers "
-		"have the same shapes, so they are compared\n", c->o->image, name ? ", '" : "",
-		name ? name : "", name ? "'" : "");
+	cli_error("warning: %s was made from another file%s%s%s; its layers have the same shapes, so "
+		  "they are compared", c->o->image, name ? ", '" : "", name ? name : "",
+		  name ? "'" : "");
 }
 
 static int open_pictures(struct comparison *c)
@@ -160,10 +153,9 @@ static int open_pictures(struct comparison *c)
 	if (pictures_load(o->calibrate, limit, &c->net->tensors[0], (enum img_color)c->img->color,
 			  (int)c->img->resize_shorter, o->threads, NULL, 0, &c->set, c->err,
 			  sizeof(c->err)))
-		return fail("", c->err);
+		return cli_error("%s", c->err);
 	if (c->set.count == fit && fit < o->pictures && !o->quiet)
-		fprintf(stderr, "fqaccel-compress: %zu pictures are used, more would take over 1.5 GiB "
-			"of memory\n", fit);
+		cli_error("%zu pictures are used, more would take over 1.5 GiB of memory", fit);
 	return 0;
 }
 
@@ -182,9 +174,9 @@ int compare(const struct compress_options *o)
 	if (!rc) {
 		c.layers = calloc(c.net->layer_count, sizeof(*c.layers));
 		if (!c.layers)
-			rc = fail("", "out of memory");
+			rc = cli_error("out of memory");
 		else if (compare_run(&c))
-			rc = fail(o->image, c.err);
+			rc = cli_error("%s: %s", o->image, c.err);
 	}
 	if (!rc)
 		compare_print(&c);

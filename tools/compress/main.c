@@ -115,8 +115,8 @@ static int load_calibration(struct compression *c)
 		limit = fit;
 	rc = load_set(c, o->calibrate, limit, &c->calibration);
 	if (!rc && c->calibration.count == fit && fit < o->pictures && !o->quiet)
-		fprintf(stderr, "fqaccel-compress: %zu calibration pictures are used, more would "
-			"take over 1.5 GiB of memory\n", fit);
+		cli_error("%zu calibration pictures are used, more would take over 1.5 GiB of "
+			  "memory", fit);
 	return rc;
 }
 
