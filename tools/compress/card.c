@@ -30,13 +30,13 @@ struct score_job {
 	size_t elements;
 };
 
-/* How many classes come before @label; ties go to the lower class. */
+/* How many classes come before @label; ties go to the lower class. What is no number is last. */
 static uint32_t rank_of(const float *v, size_t n, int label)
 {
 	uint32_t rank = 0;
 	size_t i;
 
-	if (label < 0 || (size_t)label >= n)
+	if (label < 0 || (size_t)label >= n || isnan(v[label]))
 		return UINT32_MAX;
 	for (i = 0; i < n; i++)
 		rank += v[i] > v[label] || (v[i] == v[label] && i < (size_t)label);
