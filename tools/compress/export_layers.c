@@ -10,6 +10,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "export_onnx.h"
 
@@ -400,22 +401,27 @@ static uint32_t overlap(int64_t from, uint32_t kernel, int64_t low, int64_t high
 	return (uint32_t)((end < high ? end : high) - first);
 }
 
-/* The divisor by Pool_Rule at row @i, column @j. */
-static uint32_t divisor(const struct export *e, const struct fqz_layer *l, uint32_t i, uint32_t j)
+/* The divisors by Pool_Rule: at row i, column j it is @rows[i] * @columns[j]. */
+static void divisors(const struct export *e, const struct fqz_layer *l, uint32_t *rows,
+		     uint32_t *columns)
 {
-	const struct fqz_tensor *x = input_of(e, l, 0);
-	int64_t row = (int64_t)i * l->stride_h - l->pad_top;
-	int64_t column = (int64_t)j * l->stride_w - l->pad_left;
+	const struct fqz_tensor *x = input_of(e, l, 0), *y = output_of(e, l);
+	bool padded = l->pool_rule == FQZ_POOL_PADDED, given = l->pool_rule == FQZ_POOL_DIVISOR;
+	int64_t top = padded ? -(int64_t)l->pad_top : 0, bottom = x->h + (padded ? l->pad_bottom : 0);
+	int64_t left = padded ? -(int64_t)l->pad_left : 0, right = x->w + (padded ? l->pad_right : 0);
+	uint32_t i;
 
-	switch (l->pool_rule) {
-	case FQZ_POOL_DIVISOR:
-		return l->divisor;
-	case FQZ_POOL_PADDED:
-		return overlap(row, l->kernel_h, -(int64_t)l->pad_top, x->h + l->pad_bottom) *
-		       overlap(column, l->kernel_w, -(int64_t)l->pad_left, x->w + l->pad_right);
-	default:
-		return overlap(row, l->kernel_h, 0, x->h) * overlap(column, l->kernel_w, 0, x->w);
-	}
+	for (i = 0; i < y->h; i++)
+		rows[i] = given ? l->divisor : overlap((int64_t)i * l->stride_h - l->pad_top,
+						       l->kernel_h, top, bottom);
+	for (i = 0; i < y->w; i++)
+		columns[i] = given ? 1 : overlap((int64_t)i * l->stride_w - l->pad_left, l->kernel_w,
+						 left, right);
+}
+
+static bool all_equal(const uint32_t *v, uint32_t n)
+{
+	return n < 2 || !memcmp(v, v + 1, (n - 1) * sizeof(*v));
 }
 
 /* AveragePool always divides by the kernel's size; a factor for each element makes it the divisor. */
@@ -423,26 +429,35 @@ static char *avgpool(struct export *e, const struct fqz_layer *l, char *x)
 {
 	const struct fqz_tensor *in = input_of(e, l, 0), *y = output_of(e, l);
 	double size = (double)l->kernel_h * l->kernel_w, reach = (double)in->bound * in->scale;
-	float *v = malloc((size_t)y->h * y->w * sizeof(*v));
+	uint32_t *rows = export_alloc(e, ((size_t)y->h + y->w) * sizeof(*rows)), *columns;
+	uint32_t h = y->h, w = y->w, i, j, d;
 	double largest = 0;
-	uint32_t i, j, d;
+	float *v;
 
 	x = export_node(e, "AveragePool", part(e, l, "mean"), x, NULL);
 	window(e, l);
 	export_int(e, "count_include_pad", 1);
+	if (!rows)
+		return NULL;
+	columns = rows + h;
+	divisors(e, l, rows, columns);
+	/* One factor, rather than time and memory for as many as there are elements. */
+	if (all_equal(rows, h) && all_equal(columns, w))
+		h = w = 1;
+	v = malloc((size_t)h * w * sizeof(*v));
 	if (!v) {
 		export_fail(e, -ENOMEM, "out of memory");
 		return NULL;
 	}
-	for (i = 0; i < y->h; i++) {
-		for (j = 0; j < y->w; j++) {
-			d = divisor(e, l, i, j);
-			v[(size_t)i * y->w + j] = (float)(size / d * nudge_of(d));
+	for (i = 0; i < h; i++) {
+		for (j = 0; j < w; j++) {
+			d = rows[i] * columns[j];
+			v[(size_t)i * w + j] = (float)(size / d * nudge_of(d));
 			largest = fmax(largest, size / d);
 		}
 	}
 	e->deviation = largest * deviation_of(e, l->inputs[0]) + float_loss(size, largest * reach);
-	x = multiply(e, x, part(e, l, "factor"), part(e, l, "scaled"), v, 1, y->h, y->w);
+	x = multiply(e, x, part(e, l, "factor"), part(e, l, "scaled"), v, 1, h, w);
 	free(v);
 	return x;
 }
