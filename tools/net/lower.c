@@ -281,6 +281,24 @@ static int lower_kind(struct qnet *q, const struct net_layer *l, struct fqz_laye
 	return -EINVAL;
 }
 
+static int lower_affine(struct qnet *q, uint32_t layer, struct net_error *err)
+{
+	const struct net_layer *l = &q->net->layers[layer];
+	uint32_t channels = q->tensors[l->out].c, c;
+	double *factor = malloc(channels * sizeof(*factor));
+	double *bias = malloc(channels * sizeof(*bias));
+	int rc;
+
+	for (c = 0; factor && bias && c < channels; c++) {
+		factor[c] = (double)l->scale[c] * q->tensors[l->in[0]].scale;
+		bias[c] = l->bias[c];
+	}
+	rc = factor && bias ? lower_channels(q, layer, factor, bias, err) : net_nomem(err);
+	free(factor);
+	free(bias);
+	return rc;
+}
+
 int lower_layer(struct qnet *q, uint32_t layer, struct net_error *err)
 {
 	const struct net_layer *l = &q->net->layers[layer];
@@ -299,22 +317,7 @@ int lower_layer(struct qnet *q, uint32_t layer, struct net_error *err)
 		f->act_max = bound_of(out, l->act_max, true);
 	}
 	rc = lower_kind(q, l, f, err);
-	if (rc || l->kind != NET_AFFINE)
-		return rc;
-	{
-		double *factor = malloc(out->c * sizeof(*factor));
-		double *bias = malloc(out->c * sizeof(*bias));
-		uint32_t c;
-
-		for (c = 0; factor && bias && c < out->c; c++) {
-			factor[c] = (double)l->scale[c] * q->tensors[l->in[0]].scale;
-			bias[c] = l->bias[c];
-		}
-		rc = factor && bias ? lower_channels(q, layer, factor, bias, err) : net_nomem(err);
-		free(factor);
-		free(bias);
-	}
-	return rc;
+	return rc || l->kind != NET_AFFINE ? rc : lower_affine(q, layer, err);
 }
 
 /* A channel's 16-bit integers for bias shift @b; returns the error that they leave. */
