@@ -50,7 +50,8 @@ for kept in 2 5 9 13 "$lines"; do
 	ok "resumed after $kept records: the same image" cmp "$tmp/cr.fqz" "$tmp/part.fqz"
 	ok "resumed after $kept records: the same file" cmp "$tmp/cr.txt" "$tmp/part.txt"
 done
-# Killed for true, at the same place however fast the machine is: by SIGXFSZ when the file outgrows 3 or 6 KiB.
+# Killed for true, at the same place however fast the machine is: by SIGXFSZ, when the file outgrows 3 KiB
+# (6 in some shells).
 (ulimit -c 0; ulimit -f 6; exec $search --target-cr 3 -o "$tmp/killed.fqz" --resume "$tmp/killed.txt" -q) \
 	>"$tmp/out" 2>"$tmp/err"
 ok 'a signal ends it' test $? -gt 128
