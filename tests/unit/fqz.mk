@@ -3,7 +3,7 @@
 
 FQZ_TEST_SRCS := tests/unit/test_fqz_net.c $(FQZ_SRCS)
 
-$(foreach t,parts roundtrip refuse sections hostile golden,\
+$(foreach t,parts roundtrip refuse sections hostile golden lanes,\
 	$(eval $(call unit_test,test_fqz_$(t),$(FQZ_TEST_SRCS))))
 
 $(foreach t,coders document,\
