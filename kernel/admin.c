@@ -25,12 +25,19 @@ void fqa_admin_set_mode(struct fqa_card *card, enum fqa_admin_mode mode)
 	spin_unlock(&card->admin.lock);
 }
 
-struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode)
+/* @internal: of the reset work, or of probe. From the reserve, which always has one. */
+struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode, bool internal)
 {
-	struct fqa_admin_cmd *cmd = kzalloc(sizeof(*cmd), GFP_KERNEL);
+	struct fqa_admin_cmd *cmd;
 
+	if (internal)
+		cmd = mempool_alloc(card->reset_cmds, GFP_NOWAIT | __GFP_NOWARN);
+	else
+		cmd = kmalloc(sizeof(*cmd), GFP_KERNEL);
 	if (!cmd)
 		return NULL;
+	memset(cmd, 0, sizeof(*cmd));
+	cmd->internal = internal;
 	kref_init(&cmd->ref);
 	init_completion(&cmd->done);
 	cmd->card = card;
@@ -52,7 +59,10 @@ static void fqa_admin_release(struct kref *ref)
 	spin_unlock(&admin->lock);
 	if (cmd->hw.opcode == FQA_OP_LOAD && !cmd->internal)
 		up(&card->loads);
-	kfree(cmd);
+	if (cmd->internal)
+		mempool_free(cmd, card->reset_cmds);
+	else
+		kfree(cmd);
 	put_device(&card->dev);
 }
 
@@ -259,7 +269,7 @@ int fqa_admin_exec(struct fqa_admin_cmd *cmd)
  */
 int fqa_admin_abort(struct fqa_card *card, u16 qid, u16 cid)
 {
-	struct fqa_admin_cmd *cmd = fqa_admin_alloc(card, FQA_OP_ABORT);
+	struct fqa_admin_cmd *cmd = fqa_admin_alloc(card, FQA_OP_ABORT, false);
 	int ret;
 
 	if (!cmd)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A card's life: made by probe, perhaps dead early, freed with its last open file. */
+#include <linux/dma-fence.h>
 #include <linux/dmapool.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
@@ -18,6 +19,8 @@ static void fqa_card_release(struct device *dev)
 	pci_dev_put(card->pdev);
 	if (card->minor >= 0)
 		fqa_minor_free(card->minor);
+	fqa_coredump_exit(card);
+	mempool_destroy(card->reset_cmds);
 	kfree(card->vectors);
 	kfree(card);
 	if (atomic_dec_and_test(&fqa_nr_cards))
@@ -39,7 +42,9 @@ static void fqa_card_init(struct fqa_card *card)
 	sema_init(&card->loads, FQA_MAX_LOADS);
 	INIT_LIST_HEAD(&card->ready);
 	INIT_LIST_HEAD(&card->contexts);
+	INIT_DELAYED_WORK(&card->watchdog, fqa_watchdog_work);
 	INIT_WORK(&card->reset_work, fqa_reset_work);
+	INIT_WORK(&card->announce_work, fqa_announce_work);
 	mutex_init(&card->models_lock);
 	INIT_LIST_HEAD(&card->models);
 	ida_init(&card->model_slots);
@@ -61,10 +66,16 @@ struct fqa_card *fqa_card_create(struct pci_dev *pdev)
 	ret = init_srcu_struct(&card->srcu);
 	if (ret)
 		goto err_free_card;
+	card->reset_cmds = mempool_create_kmalloc_pool(FQA_RESET_CMDS,
+						       sizeof(struct fqa_admin_cmd));
+	if (!card->reset_cmds) {
+		ret = -ENOMEM;
+		goto err_cleanup_srcu;
+	}
 	card->minor = fqa_minor_alloc();
 	if (card->minor < 0) {
 		ret = card->minor;
-		goto err_cleanup_srcu;
+		goto err_destroy_reset_cmds;
 	}
 	card->pdev = pci_dev_get(pdev);
 	device_initialize(&card->dev);
@@ -82,6 +93,8 @@ struct fqa_card *fqa_card_create(struct pci_dev *pdev)
 	card->cdev.owner = THIS_MODULE;
 	return card;
 
+err_destroy_reset_cmds:
+	mempool_destroy(card->reset_cmds);
 err_cleanup_srcu:
 	cleanup_srcu_struct(&card->srcu);
 err_free_card:
@@ -124,12 +137,17 @@ static void fqa_card_wake_all(struct fqa_card *card)
 	spin_unlock(&card->lock);
 }
 
-static void fqa_card_take_pending(struct fqa_card *card, struct list_head *done)
+/* Everything that has not finished. */
+static void fqa_card_take_runs(struct fqa_card *card, struct list_head *done)
 {
 	struct fqa_context *ctx;
 	struct fqa_queue *queue;
+	struct fqa_run *run;
 
 	spin_lock(&card->lock);
+	fqa_hwqs_take(card, done);
+	list_for_each_entry(run, done, node)
+		fqa_run_set_status(run, -ENODEV);
 	list_for_each_entry(ctx, &card->contexts, node)
 		list_for_each_entry(queue, &ctx->queues, node)
 			fqa_sched_take_queue(queue, -ENODEV, done);
@@ -143,6 +161,7 @@ static void fqa_card_take_pending(struct fqa_card *card, struct list_head *done)
 void fqa_card_kill(struct fqa_card *card)
 {
 	LIST_HEAD(done);
+	bool cookie;
 
 	spin_lock(&card->lock);
 	if (card->state == FQA_STATE_DEAD) {
@@ -151,6 +170,7 @@ void fqa_card_kill(struct fqa_card *card)
 	}
 	WRITE_ONCE(card->state, FQA_STATE_DEAD);
 	spin_unlock(&card->lock);
+	cookie = dma_fence_begin_signalling();
 	fqa_admin_set_mode(card, FQA_ADMIN_CLOSED);
 
 	if (fqa_hw_disable(card))
@@ -161,10 +181,10 @@ void fqa_card_kill(struct fqa_card *card)
 
 	fqa_models_forget(card);
 	fqa_admin_fail_all(card, -ENODEV);
-	fqa_hwqs_take(card, -ENODEV, &done);
-	fqa_card_take_pending(card, &done);
+	fqa_card_take_runs(card, &done);
 	fqa_sched_finish(card, &done);
 	fqa_card_wake_all(card);
+	dma_fence_end_signalling(cookie);
 }
 
 /*

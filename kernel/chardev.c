@@ -45,25 +45,28 @@ struct fqa_ioctl {
 	unsigned int cmd;
 	u32 size;	/* of the structure as this driver knows it */
 	u32 min_size;	/* of its first version */
+	bool banned;	/* works for a context that is banned, too */
 	int (*fn)(struct fqa_call *call);
 };
 
-#define FQA_IOCTL(_cmd, _fn, _struct, _last)				\
+#define FQA_IOCTL(_cmd, _fn, _struct, _last, _banned)			\
 	[_IOC_NR(_cmd)] = {						\
 		.cmd = _cmd,						\
 		.size = sizeof(struct _struct),				\
 		.min_size = offsetofend(struct _struct, _last),		\
+		.banned = _banned,					\
 		.fn = _fn,						\
 	}
 
 static const struct fqa_ioctl fqa_ioctls[] = {
-	FQA_IOCTL(FQACCEL_IOC_INFO, fqa_info, fqaccel_info, pad),
-	FQA_IOCTL(FQACCEL_IOC_DESTROY, fqa_object_destroy, fqaccel_destroy, handle),
-	FQA_IOCTL(FQACCEL_IOC_BUFFER_CREATE, fqa_buffer_create, fqaccel_buffer_create, offset),
-	FQA_IOCTL(FQACCEL_IOC_MODEL_LOAD, fqa_model_load, fqaccel_model_load, needed),
-	FQA_IOCTL(FQACCEL_IOC_QUEUE_CREATE, fqa_queue_create, fqaccel_queue_create, pad),
-	FQA_IOCTL(FQACCEL_IOC_SUBMIT, fqa_submit, fqaccel_submit, sequence),
-	FQA_IOCTL(FQACCEL_IOC_WAIT, fqa_queue_wait, fqaccel_wait, pad),
+	FQA_IOCTL(FQACCEL_IOC_INFO, fqa_info, fqaccel_info, pad, true),
+	FQA_IOCTL(FQACCEL_IOC_DESTROY, fqa_object_destroy, fqaccel_destroy, handle, true),
+	FQA_IOCTL(FQACCEL_IOC_BUFFER_CREATE, fqa_buffer_create, fqaccel_buffer_create, offset,
+		  false),
+	FQA_IOCTL(FQACCEL_IOC_MODEL_LOAD, fqa_model_load, fqaccel_model_load, needed, false),
+	FQA_IOCTL(FQACCEL_IOC_QUEUE_CREATE, fqa_queue_create, fqaccel_queue_create, pad, false),
+	FQA_IOCTL(FQACCEL_IOC_SUBMIT, fqa_submit, fqaccel_submit, sequence, false),
+	FQA_IOCTL(FQACCEL_IOC_WAIT, fqa_queue_wait, fqaccel_wait, pad, true),
 };
 
 union fqa_ioctl_arg {
@@ -163,6 +166,8 @@ static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		return -ENOTTY;
 	if (fqa_card_is_dead(ctx->card))
 		return -ENODEV;
+	if (!fqa_ioctls[nr].banned && READ_ONCE(ctx->banned))
+		return -EBADFD;
 	return fqa_ioctl_do(ctx, &fqa_ioctls[nr], (void __user *)user);
 }
 
@@ -206,6 +211,8 @@ static __poll_t fqa_poll(struct file *file, struct poll_table_struct *wait)
 	spin_lock(&card->lock);
 	if (card->state == FQA_STATE_DEAD)
 		mask |= EPOLLERR | EPOLLHUP;
+	if (ctx->banned)
+		mask |= EPOLLERR;
 	list_for_each_entry(queue, &ctx->queues, node)
 		if (queue->armed && queue->completed >= queue->armed)
 			mask |= EPOLLIN | EPOLLRDNORM;

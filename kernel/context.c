@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Contexts: what belongs to one open file, its handles, its charges, its end. */
 #include <linux/capability.h>
+#include <linux/jiffies.h>
 #include <linux/overflow.h>
+#include <linux/pid.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "fqa.h"
@@ -16,6 +19,7 @@ struct fqa_context *fqa_context_create(struct fqa_card *card)
 		return NULL;
 	kref_init(&ctx->ref);
 	ctx->card = card;
+	ctx->pid = task_tgid_nr(current);
 	get_device(&card->dev);
 	xa_init_flags(&ctx->objects, XA_FLAGS_ALLOC1 | XA_FLAGS_ACCOUNT);
 	INIT_WORK(&ctx->teardown, fqa_context_teardown);
@@ -73,6 +77,35 @@ static void fqa_context_stop(struct fqa_context *ctx)
 	}
 	spin_unlock(&card->lock);
 	fqa_sched_finish(card, &done);
+}
+
+/*
+ * A run of the context has hung the card. True: that was once too often. Nothing
+ * of it starts any more; runs that have not are dropped.
+ */
+bool fqa_context_blame(struct fqa_context *ctx, struct list_head *done)
+{
+	unsigned long window = msecs_to_jiffies(FQA_GUILT_WINDOW_MS);
+	struct fqa_queue *queue;
+
+	lockdep_assert_held(&ctx->card->lock);
+	if (ctx->banned)
+		return false;
+	if (ctx->guilt < ARRAY_SIZE(ctx->guilty_at) ||
+	    time_after(jiffies, ctx->guilty_at[0] + window)) {
+		ctx->guilt = min_t(unsigned int, ctx->guilt + 1, ARRAY_SIZE(ctx->guilty_at));
+		memmove(ctx->guilty_at, ctx->guilty_at + 1,
+			sizeof(ctx->guilty_at) - sizeof(ctx->guilty_at[0]));
+		ctx->guilty_at[ARRAY_SIZE(ctx->guilty_at) - 1] = jiffies;
+		return false;
+	}
+	WRITE_ONCE(ctx->banned, true);
+	list_for_each_entry(queue, &ctx->queues, node) {
+		fqa_sched_take_queue(queue, -ECANCELED, done);
+		/* Who waits for room is to hear of it. */
+		wake_up_all(&queue->wait);
+	}
+	return true;
 }
 
 static void fqa_context_teardown(struct work_struct *work)

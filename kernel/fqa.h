@@ -32,6 +32,20 @@
  *
  * Nothing runs in hard interrupt context: interrupts are threaded, so plain
  * spin_lock() will do. An object must not be put under a spinlock.
+ *
+ * What ends runs never waits for memory to be reclaimed, which may wait for runs to
+ * end. It is marked with dma_fence_begin_signalling(): interrupt threads, the watchdog
+ * and the reset work. They take memory from reserves only (fqa_card.reset_cmds,
+ * fqa_card.dump), and no lock that they take is held over an allocation.
+ *
+ * Who waits for whose end, never the other way round
+ *
+ *   removal, shutdown    the reset work, the watchdog, the announcement, limit works
+ *   a reset from outside (with the device lock) the reset work
+ *   the reset work       interrupt threads and its own admin commands. It only tries
+ *                        to take the device lock
+ *   works of fqa_wq      admin commands, which a reset ends
+ *   the watchdog         nobody
  */
 #ifndef FQA_FQA_H
 #define FQA_FQA_H
@@ -46,6 +60,7 @@
 #include <linux/idr.h>
 #include <linux/kref.h>
 #include <linux/list.h>
+#include <linux/mempool.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
@@ -85,6 +100,11 @@ struct dma_pool;
 #define FQA_ADMIN_TIMEOUT_MS	5000
 #define FQA_RESET_TIMEOUT_MS	2000	/* likewise, for commands of the reset itself */
 #define FQA_RESET_TRIES		3
+#define FQA_RESET_CMDS		4	/* in reserve: one at a time, and one lost by each try */
+
+/* An open file whose runs hang the card that often within that time is closed. */
+#define FQA_GUILT_MAX		3
+#define FQA_GUILT_WINDOW_MS	60000
 
 #define FQA_MAX_QUEUES		64	/* user queues of a context */
 #define FQA_MAX_DEPTH		1024
@@ -142,7 +162,7 @@ struct fqa_admin_cmd {
 	struct fqa_verdict verdict;	/* valid where error is 0 */
 	int error;
 	bool pending;		/* the card has it; under admin->lock */
-	bool internal;		/* of the reset itself */
+	bool internal;		/* of the reset itself; from card->reset_cmds */
 	u16 cid;
 	/*
 	 * Set where the card completes it with OK; under admin->lock, so that nothing
@@ -176,8 +196,20 @@ struct fqa_hwq {
 	u16 generation;
 	unsigned int inflight;
 	struct fqa_run *runs[FQA_IO_SLOTS];	/* by CID modulo FQA_IO_SLOTS */
+	struct list_head order;	/* the same runs as the card got them: it executes the first */
 	/* ABORTs under way that name a CID of the slot, which is not reused until then. */
 	unsigned int held[FQA_IO_SLOTS];
+
+	/* The watchdog's. Times are jiffies, and mean something while there are runs. */
+	u32 progress;			/* the register, when last looked at */
+	unsigned long looked;
+	unsigned long still;		/* for how long it has not changed */
+	unsigned long began;		/* when the first run's turn came */
+	bool waiting;			/* a completion at waiting_at had not been taken */
+	u16 waiting_at;
+	struct work_struct limit_work;	/* aborts the run limit_cid */
+	bool limiting;
+	u16 limit_cid;
 };
 
 struct fqa_vector {
@@ -185,6 +217,23 @@ struct fqa_vector {
 	unsigned int index;
 	bool requested;
 	char name[32];
+};
+
+/* Under card->lock. */
+struct fqa_stats {
+	u64 resets;
+	u64 hangs;
+	u64 replays;
+	u64 lost_interrupts;
+};
+
+/* The text of a coredump, made before a reset; kernel/coredump.c. */
+struct fqa_dump {
+	char *text;			/* NULL: none is made */
+	size_t size;
+	size_t length;
+	bool cut;
+	bool busy;			/* under card->lock: not yet handed on */
 };
 
 struct fqa_card {
@@ -219,7 +268,17 @@ struct fqa_card {
 
 	struct list_head ready;		/* contexts with runs to start, next one first */
 	struct list_head contexts;	/* all of them; under card->lock */
+	struct delayed_work watchdog;
+	struct fqa_stats stats;
+
 	struct work_struct reset_work;
+	struct task_struct *resetter;	/* is resetting the function itself */
+	mempool_t *reset_cmds;
+	char reset_why[80];		/* set by who asks for the reset; empty: from outside */
+	unsigned int reset_streak;	/* resets in quick succession; of reset_work */
+	unsigned long reset_last;	/* jiffies; of reset_work */
+	struct work_struct announce_work;
+	struct fqa_dump dump;
 
 	struct mutex models_lock;	/* protects models */
 	struct list_head models;
@@ -249,7 +308,11 @@ struct fqa_context {
 	unsigned int nr_queues;
 	unsigned int unfinished;
 	bool closed;
+	bool banned;			/* its runs have hung the card too often */
+	unsigned int guilt;		/* how many of guilty_at are set */
+	unsigned long guilty_at[FQA_GUILT_MAX - 1];	/* jiffies, the last ones */
 
+	pid_t pid;			/* of who opened it, for messages */
 	spinlock_t lock;		/* protects the four below */
 	u64 memory_quota;
 	u64 memory_used;
@@ -385,6 +448,9 @@ struct fqa_run {
 	u64 sequence;
 	u16 cid;
 	bool started;
+	bool guilty;		/* the card hung with it; the reset ends it */
+	bool limited;		/* it took too long; an ABORT ends it */
+	bool replayed;		/* a reset has met it once */
 	struct fqa_result result;
 };
 
@@ -404,7 +470,11 @@ extern struct workqueue_struct *fqa_wq;
 int fqa_minor_alloc(void);
 void fqa_minor_free(int minor);
 dev_t fqa_devt(int minor);
+extern struct workqueue_struct *fqa_recovery_wq;
 u64 fqa_buffer_limit(void);
+unsigned int fqa_hang_ms(void);
+unsigned int fqa_run_limit_ms(void);
+unsigned int fqa_backoff_max_ms(void);
 unsigned int fqa_max_segment(void);
 
 /* pci.c */
@@ -422,6 +492,7 @@ void fqa_card_drain(struct fqa_card *card);
 int fqa_card_enter(struct fqa_card *card) __acquires(&card->srcu);
 void fqa_card_exit(struct fqa_card *card, int idx) __releases(&card->srcu);
 int fqa_card_wait_live(struct fqa_card *card);
+extern const struct attribute_group *fqa_card_groups[];
 void fqa_cards_wait_gone(void);
 
 static inline bool fqa_card_is_dead(const struct fqa_card *card)
@@ -443,13 +514,14 @@ int fqa_ring_alloc(struct fqa_ring *ring, struct fqa_card *card, u16 qid, u16 en
 void fqa_ring_free(struct fqa_ring *ring);
 void fqa_ring_reset(struct fqa_ring *ring);
 void fqa_ring_push(struct fqa_ring *ring, const struct fqa_hw_command *cmd);
+bool fqa_ring_waiting(const struct fqa_ring *ring);
 bool fqa_ring_pop(struct fqa_ring *ring, struct fqa_verdict *verdict);
 void fqa_ring_ack(struct fqa_ring *ring);
 
 /* admin.c */
 void fqa_admin_init(struct fqa_admin *admin);
 void fqa_admin_set_mode(struct fqa_card *card, enum fqa_admin_mode mode);
-struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode);
+struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode, bool internal);
 int fqa_admin_submit(struct fqa_admin_cmd *cmd);
 int fqa_admin_wait(struct fqa_admin_cmd *cmd);
 int fqa_admin_exec(struct fqa_admin_cmd *cmd);
@@ -466,16 +538,31 @@ int fqa_hwqs_create(struct fqa_card *card);
 struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card);
 void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run);
 void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq);
-void fqa_hwqs_take(struct fqa_card *card, int status, struct list_head *done);
+void fqa_hwqs_take(struct fqa_card *card, struct list_head *runs);
 void fqa_hwqs_abort(struct fqa_card *card, struct fqa_context *ctx);
+void fqa_hwq_limit(struct fqa_hwq *hwq, struct fqa_run *run);
+void fqa_hwqs_cancel_limits(struct fqa_card *card);
+
+/* watchdog.c */
+unsigned long fqa_watchdog_interval(void);
+void fqa_watchdog_work(struct work_struct *work);
 
 /* reset.c */
 void fqa_reset_request(struct fqa_card *card, const char *why);
+bool fqa_reset_claim(struct fqa_card *card, const char *fmt, ...) __printf(2, 3);
+void fqa_reset_queue(struct fqa_card *card);
+void fqa_reset_forbid(struct fqa_card *card);
 void fqa_reset_check(struct fqa_card *card);
 void fqa_reset_hold(struct fqa_card *card);
 void fqa_reset_release(struct fqa_card *card);
 void fqa_reset_work(struct work_struct *work);
 int fqa_reset_start(struct fqa_card *card);
+
+/* coredump.c */
+int fqa_coredump_init(struct fqa_card *card);
+void fqa_coredump_exit(struct fqa_card *card);
+void fqa_coredump_take(struct fqa_card *card);
+void fqa_announce_work(struct work_struct *work);
 
 /* chardev.c */
 extern const struct file_operations fqa_fops;
@@ -490,6 +577,7 @@ struct fqa_context *fqa_context_create(struct fqa_card *card);
 void fqa_context_get(struct fqa_context *ctx);
 void fqa_context_put(struct fqa_context *ctx);
 void fqa_context_close(struct fqa_context *ctx);
+bool fqa_context_blame(struct fqa_context *ctx, struct list_head *done);
 int fqa_context_charge_buffer(struct fqa_context *ctx, u64 bytes);
 void fqa_context_uncharge_buffer(struct fqa_context *ctx, u64 bytes);
 int fqa_context_charge_memory(struct fqa_context *ctx, u64 bytes);
@@ -533,7 +621,7 @@ int fqa_model_load(struct fqa_call *call);
 struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length);
 int fqa_model_copy_in(struct fqa_model *model, const void __user *from);
 int fqa_model_prepare(struct fqa_model *model);
-struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model);
+struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model, bool internal);
 int fqa_model_read_info(struct fqa_model *model);
 void fqa_models_forget(struct fqa_card *card);
 int fqa_models_reload(struct fqa_card *card);
@@ -561,6 +649,7 @@ int fqa_submit(struct fqa_call *call);
 void fqa_sched_add(struct fqa_run *run);
 void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done);
 void fqa_sched_kick(struct fqa_card *card);
+void fqa_sched_return(struct fqa_run *run);
 void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head *done);
 void fqa_sched_finish(struct fqa_card *card, struct list_head *done);
 

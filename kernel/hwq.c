@@ -8,6 +8,8 @@
 /* How often an ABORT is repeated that came too early (the card had not read the RUN). */
 #define FQA_ABORT_POLL_MS	20
 
+static void fqa_hwq_limit_work(struct work_struct *work);
+
 int fqa_hwqs_alloc(struct fqa_card *card)
 {
 	unsigned int i;
@@ -17,6 +19,8 @@ int fqa_hwqs_alloc(struct fqa_card *card)
 	if (!card->hwqs)
 		return -ENOMEM;
 	for (i = 0; i < card->nr_hwqs; i++) {
+		INIT_LIST_HEAD(&card->hwqs[i].order);
+		INIT_WORK(&card->hwqs[i].limit_work, fqa_hwq_limit_work);
 		ret = fqa_ring_alloc(&card->hwqs[i].ring, card, i + 1, FQA_IO_ENTRIES);
 		if (ret) {
 			fqa_hwqs_free(card);
@@ -42,20 +46,21 @@ void fqa_hwqs_reset(struct fqa_card *card)
 	unsigned int i;
 
 	spin_lock(&card->lock);
-	for (i = 0; i < card->nr_hwqs; i++)
+	for (i = 0; i < card->nr_hwqs; i++) {
 		fqa_ring_reset(&card->hwqs[i].ring);
+		card->hwqs[i].waiting = false;
+	}
 	spin_unlock(&card->lock);
 }
 
 static int fqa_hwq_create(struct fqa_card *card, struct fqa_hwq *hwq, unsigned int index)
 {
-	struct fqa_admin_cmd *cmd = fqa_admin_alloc(card, FQA_OP_CREATE_QUEUE);
+	struct fqa_admin_cmd *cmd = fqa_admin_alloc(card, FQA_OP_CREATE_QUEUE, true);
 	int ret;
 
 	if (!cmd)
 		return -ENOMEM;
 	hwq->vector = card->nr_vectors > 1 ? 1 + index % (card->nr_vectors - 1) : 0;
-	cmd->internal = true;
 	cmd->hw.create_queue.sq = cpu_to_le64(hwq->ring.sq_dma);
 	cmd->hw.create_queue.cq = cpu_to_le64(hwq->ring.cq_dma);
 	cmd->hw.create_queue.qid = cpu_to_le16(hwq->ring.qid);
@@ -117,17 +122,26 @@ struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
 /* @hwq is from fqa_hwq_pick() under the same hold of card->lock. */
 void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run)
 {
-	struct fqa_hw_command cmd;
+	struct fqa_card *card = hwq->ring.card;
 	int slot = fqa_hwq_free_slot(hwq);
+	struct fqa_hw_command cmd;
 
-	lockdep_assert_held(&hwq->ring.card->lock);
+	lockdep_assert_held(&card->lock);
 	run->cid = hwq->generation++ * FQA_IO_SLOTS + slot;
 	run->started = true;
 	hwq->runs[slot] = run;
 	hwq->inflight++;
+	if (list_empty(&hwq->order)) {
+		hwq->began = jiffies;
+		hwq->looked = jiffies;
+		hwq->still = 0;
+	}
+	list_add_tail(&run->node, &hwq->order);
 	fqa_run_command(run, &cmd);
 	cmd.cid = cpu_to_le16(run->cid);
 	fqa_ring_push(&hwq->ring, &cmd);
+	/* Nothing happens if it is on its way already. */
+	queue_delayed_work(fqa_recovery_wq, &card->watchdog, fqa_watchdog_interval());
 }
 
 static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
@@ -136,6 +150,10 @@ static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
 
 	hwq->runs[slot] = NULL;
 	hwq->inflight--;
+	/* The next one's turn. */
+	if (list_is_first(&run->node, &hwq->order))
+		hwq->began = jiffies;
+	list_del(&run->node);
 	return run;
 }
 
@@ -173,22 +191,20 @@ void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
 }
 
 /* The card has forgotten its runs, or can't reach memory any more: take them back. */
-void fqa_hwqs_take(struct fqa_card *card, int status, struct list_head *done)
+void fqa_hwqs_take(struct fqa_card *card, struct list_head *runs)
 {
-	unsigned int i, slot;
-	struct fqa_run *run;
+	struct fqa_run *run, *next;
+	struct fqa_hwq *hwq;
+	unsigned int i;
 
-	spin_lock(&card->lock);
+	lockdep_assert_held(&card->lock);
 	for (i = 0; i < card->nr_hwqs; i++) {
-		for (slot = 0; slot < FQA_IO_SLOTS; slot++) {
-			if (!card->hwqs[i].runs[slot])
-				continue;
-			run = fqa_hwq_take(&card->hwqs[i], slot);
-			fqa_run_set_status(run, status);
-			list_add_tail(&run->node, done);
+		hwq = &card->hwqs[i];
+		list_for_each_entry_safe(run, next, &hwq->order, node) {
+			fqa_hwq_take(hwq, run->cid % FQA_IO_SLOTS);
+			list_add_tail(&run->node, runs);
 		}
 	}
-	spin_unlock(&card->lock);
 }
 
 /* Find a run of @ctx that the card has, and keep its CID from being reused. */
@@ -223,6 +239,15 @@ static void fqa_hwq_unhold(struct fqa_card *card, struct fqa_hwq *hwq, u16 cid)
 	fqa_sched_kick(card);
 }
 
+/* ABORT a run whose CID is held. */
+static void fqa_hwq_abort(struct fqa_card *card, struct fqa_hwq *hwq, u16 cid)
+{
+	/* Its own failure shows in the run not ending. */
+	fqa_admin_abort(card, hwq->ring.qid, cid);
+	fqa_hwq_unhold(card, hwq, cid);
+	fqa_hwq_poll(card, hwq);
+}
+
 static void fqa_hwqs_abort_once(struct fqa_card *card, struct fqa_context *ctx)
 {
 	unsigned int at = 0;
@@ -230,10 +255,7 @@ static void fqa_hwqs_abort_once(struct fqa_card *card, struct fqa_context *ctx)
 	u16 cid;
 
 	while ((hwq = fqa_hwq_hold(card, ctx, at, &at, &cid))) {
-		/* Its own failure shows in the run not ending. */
-		fqa_admin_abort(card, hwq->ring.qid, cid);
-		fqa_hwq_unhold(card, hwq, cid);
-		fqa_hwq_poll(card, hwq);
+		fqa_hwq_abort(card, hwq, cid);
 		at++;
 	}
 }
@@ -267,4 +289,44 @@ void fqa_hwqs_abort(struct fqa_card *card, struct fqa_context *ctx)
 			limit = jiffies + msecs_to_jiffies(FQA_ADMIN_TIMEOUT_MS);
 		}
 	}
+}
+
+static void fqa_hwq_limit_work(struct work_struct *work)
+{
+	struct fqa_hwq *hwq = container_of(work, struct fqa_hwq, limit_work);
+	struct fqa_card *card = hwq->ring.card;
+	int idx;
+
+	idx = fqa_card_enter(card);
+	if (!fqa_card_is_dead(card))
+		fqa_hwq_abort(card, hwq, hwq->limit_cid);
+	fqa_card_exit(card, idx);
+	spin_lock(&card->lock);
+	hwq->limiting = false;
+	spin_unlock(&card->lock);
+}
+
+/*
+ * Abort a run that the card has worked on for too long. In the background, as an ABORT
+ * takes memory: the run makes progress, so it ends without one as well.
+ */
+void fqa_hwq_limit(struct fqa_hwq *hwq, struct fqa_run *run)
+{
+	lockdep_assert_held(&hwq->ring.card->lock);
+	run->limited = true;
+	if (hwq->limiting)
+		return;
+	hwq->limiting = true;
+	hwq->limit_cid = run->cid;
+	hwq->held[run->cid % FQA_IO_SLOTS]++;
+	queue_work(fqa_wq, &hwq->limit_work);
+}
+
+/* Of a dead card whose watchdog has stopped. */
+void fqa_hwqs_cancel_limits(struct fqa_card *card)
+{
+	unsigned int i;
+
+	for (i = 0; i < card->nr_hwqs; i++)
+		cancel_work_sync(&card->hwqs[i].limit_work);
 }

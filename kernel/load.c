@@ -46,7 +46,7 @@ static int fqa_model_send(struct fqa_model *model, struct fqa_verdict *verdict)
 
 	if (down_killable(&card->loads))
 		return -EINTR;
-	cmd = fqa_model_load_cmd(model);
+	cmd = fqa_model_load_cmd(model, false);
 	if (!cmd) {
 		up(&card->loads);
 		return -ENOMEM;

@@ -12,6 +12,38 @@ module_param(buffer_limit_mb, uint, 0644);
 MODULE_PARM_DESC(buffer_limit_mb,
 		 "MiB of buffers and images that one open file may have (0: half of the RAM)");
 
+/*
+ * The card promises progress every 100 ms (CARD.md section 3.3), and an emulated one
+ * needs its share of a processor for that.
+ */
+#define FQA_HANG_MIN_MS	200
+#define FQA_HANG_MAX_MS	(60 * 60 * 1000)
+
+static int fqa_set_hang_ms(const char *value, const struct kernel_param *kp)
+{
+	return param_set_uint_minmax(value, kp, FQA_HANG_MIN_MS, FQA_HANG_MAX_MS);
+}
+
+static const struct kernel_param_ops fqa_hang_ms_ops = {
+	.set = fqa_set_hang_ms,
+	.get = param_get_uint,
+};
+
+static unsigned int hang_ms = 2000;
+module_param_cb(hang_ms, &fqa_hang_ms_ops, &hang_ms, 0644);
+MODULE_PARM_DESC(hang_ms,
+		 "the card hangs when it makes no progress with a run for so many ms (200 to 3600000)");
+
+static unsigned int run_limit_ms;
+module_param(run_limit_ms, uint, 0644);
+MODULE_PARM_DESC(run_limit_ms,
+		 "a run on which the card works for longer than so many ms is aborted (0: never)");
+
+static unsigned int backoff_max_ms = 4000;
+module_param(backoff_max_ms, uint, 0644);
+MODULE_PARM_DESC(backoff_max_ms,
+		 "the longest that a card is left alone between resets in quick succession, in ms");
+
 static unsigned int max_segment_kb;
 module_param(max_segment_kb, uint, 0444);
 MODULE_PARM_DESC(max_segment_kb,
@@ -19,10 +51,14 @@ MODULE_PARM_DESC(max_segment_kb,
 
 struct class fqa_class = {
 	.name = FQA_NAME,
+	.dev_groups = fqa_card_groups,
 };
 
 /* Teardown of contexts and models. Everything here ends in bounded time. */
 struct workqueue_struct *fqa_wq;
+
+/* The watchdog and the reset work: they never wait for memory, nor for fqa_wq's workers. */
+struct workqueue_struct *fqa_recovery_wq;
 
 static dev_t fqa_first_devt;
 static DEFINE_IDA(fqa_minors);
@@ -51,6 +87,21 @@ u64 fqa_buffer_limit(void)
 	return (u64)totalram_pages() << (PAGE_SHIFT - 1);
 }
 
+unsigned int fqa_hang_ms(void)
+{
+	return READ_ONCE(hang_ms);
+}
+
+unsigned int fqa_run_limit_ms(void)
+{
+	return READ_ONCE(run_limit_ms);
+}
+
+unsigned int fqa_backoff_max_ms(void)
+{
+	return READ_ONCE(backoff_max_ms);
+}
+
 /* Whole pages, and a power of two, so that the IOMMU's mapping can keep to it. */
 unsigned int fqa_max_segment(void)
 {
@@ -66,9 +117,13 @@ static int __init fqa_module_init(void)
 	fqa_wq = alloc_workqueue(FQA_NAME, WQ_UNBOUND, FQA_MAX_WORKERS);
 	if (!fqa_wq)
 		return -ENOMEM;
+	ret = -ENOMEM;
+	fqa_recovery_wq = alloc_workqueue(FQA_NAME "_recovery", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	if (!fqa_recovery_wq)
+		goto err_destroy_wq;
 	ret = alloc_chrdev_region(&fqa_first_devt, 0, FQA_MAX_CARDS, FQA_NAME);
 	if (ret)
-		goto err_destroy_wq;
+		goto err_destroy_recovery_wq;
 	ret = class_register(&fqa_class);
 	if (ret)
 		goto err_unregister_region;
@@ -81,6 +136,8 @@ err_unregister_class:
 	class_unregister(&fqa_class);
 err_unregister_region:
 	unregister_chrdev_region(fqa_first_devt, FQA_MAX_CARDS);
+err_destroy_recovery_wq:
+	destroy_workqueue(fqa_recovery_wq);
 err_destroy_wq:
 	destroy_workqueue(fqa_wq);
 	return ret;
@@ -91,6 +148,7 @@ static void __exit fqa_module_exit(void)
 	fqa_pci_unregister();
 	/* No file is open, but teardown works may run and hold contexts and cards. */
 	destroy_workqueue(fqa_wq);
+	destroy_workqueue(fqa_recovery_wq);
 	fqa_cards_wait_gone();
 	class_unregister(&fqa_class);
 	unregister_chrdev_region(fqa_first_devt, FQA_MAX_CARDS);

@@ -45,6 +45,17 @@ int fqa_model_copy_in(struct fqa_model *model, const void __user *from)
 	return fqa_memory_copy_in(image, from, model->length);
 }
 
+/* Free what lies in DMA pools. Under models_lock, unless the model is not in card->models. */
+static void fqa_model_unmap(struct fqa_model *model)
+{
+	struct fqa_card *card = model->obj.ctx->card;
+
+	fqa_sglist_free(model->obj.ctx, &model->list);
+	if (model->hw_info)
+		dma_pool_free(card->small_pool, model->hw_info, model->hw_info_dma);
+	model->hw_info = NULL;
+}
+
 /* With the image filled in: get ready all that a LOAD needs. Within fqa_card_enter(). */
 int fqa_model_prepare(struct fqa_model *model)
 {
@@ -59,28 +70,20 @@ int fqa_model_prepare(struct fqa_model *model)
 	ret = fqa_memory_map(model->image, DMA_TO_DEVICE);
 	if (ret)
 		return ret;
-	ret = mutex_lock_killable(&card->models_lock);
-	if (ret)
-		return ret;
-	list_add_tail(&model->node, &card->models);
+	/* Removal finds the lists through card->models: they are in there, or nowhere. */
 	model->hw_info = dma_pool_zalloc(card->small_pool, GFP_KERNEL, &model->hw_info_dma);
 	ret = -ENOMEM;
 	if (model->hw_info)
 		ret = fqa_sglist_build(ctx, &model->list, model->image, 0, model->length);
+	if (!ret)
+		ret = mutex_lock_killable(&card->models_lock);
+	if (ret) {
+		fqa_model_unmap(model);
+		return ret;
+	}
+	list_add_tail(&model->node, &card->models);
 	mutex_unlock(&card->models_lock);
-	return ret;
-}
-
-/* Free what lies in DMA pools. */
-static void fqa_model_unmap(struct fqa_model *model)
-{
-	struct fqa_card *card = model->obj.ctx->card;
-
-	lockdep_assert_held(&card->models_lock);
-	fqa_sglist_free(model->obj.ctx, &model->list);
-	if (model->hw_info)
-		dma_pool_free(card->small_pool, model->hw_info, model->hw_info_dma);
-	model->hw_info = NULL;
+	return 0;
 }
 
 /* Removal: the pools go away before the models do. */
@@ -107,7 +110,7 @@ static void fqa_model_unload(struct fqa_model *model)
 	/* No LOAD is under way: it would hold the model. */
 	if (!model->on_card)
 		return;
-	cmd = fqa_admin_alloc(card, FQA_OP_UNLOAD);
+	cmd = fqa_admin_alloc(card, FQA_OP_UNLOAD, false);
 	if (!cmd) {
 		fqa_reset_request(card, "could not be told to unload a model: no memory");
 		return;
@@ -156,9 +159,9 @@ static void fqa_model_load_complete(struct fqa_admin_cmd *cmd)
 }
 
 /* A LOAD that holds the model until it completes; NULL without memory. */
-struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model)
+struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model, bool internal)
 {
-	struct fqa_admin_cmd *cmd = fqa_admin_alloc(model->obj.ctx->card, FQA_OP_LOAD);
+	struct fqa_admin_cmd *cmd = fqa_admin_alloc(model->obj.ctx->card, FQA_OP_LOAD, internal);
 
 	if (!cmd)
 		return NULL;
@@ -218,12 +221,11 @@ void fqa_models_forget(struct fqa_card *card)
 static int fqa_model_reload(struct fqa_model *model)
 {
 	struct fqa_card *card = model->obj.ctx->card;
-	struct fqa_admin_cmd *cmd = fqa_model_load_cmd(model);
+	struct fqa_admin_cmd *cmd = fqa_model_load_cmd(model, true);
 	int ret;
 
 	if (!cmd)
 		return -ENOMEM;
-	cmd->internal = true;
 	fqa_object_get(&model->obj);
 	ret = fqa_admin_submit(cmd);
 	if (ret) {

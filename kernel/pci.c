@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Binding to the PCI function: resources, interrupts, probe and remove. */
+#include <linux/dma-fence.h>
 #include <linux/dma-mapping.h>
 #include <linux/dmapool.h>
 #include <linux/interrupt.h>
@@ -13,6 +14,7 @@ static irqreturn_t fqa_irq_thread(int irq, void *data)
 {
 	struct fqa_vector *vector = data;
 	struct fqa_card *card = vector->card;
+	bool cookie = dma_fence_begin_signalling();
 	unsigned int i;
 
 	if (!vector->index) {
@@ -22,6 +24,7 @@ static irqreturn_t fqa_irq_thread(int irq, void *data)
 	for (i = 0; i < card->nr_hwqs; i++)
 		if (card->hwqs[i].vector == vector->index)
 			fqa_hwq_poll(card, &card->hwqs[i]);
+	dma_fence_end_signalling(cookie);
 	return IRQ_HANDLED;
 }
 
@@ -172,6 +175,9 @@ static int fqa_pci_start(struct fqa_card *card)
 	ret = fqa_hwqs_alloc(card);
 	if (ret)
 		goto err_free_admin_ring;
+	ret = fqa_coredump_init(card);
+	if (ret)
+		goto err_free_hwqs;
 	ret = fqa_irqs_request(card);
 	if (ret)
 		goto err_free_hwqs;
@@ -195,14 +201,19 @@ err_destroy_pools:
 	return ret;
 }
 
+/* Nothing of the driver's own accord touches the card any more. */
+static void fqa_pci_quiet(struct fqa_card *card)
+{
+	fqa_reset_forbid(card);
+	fqa_card_kill(card);
+	cancel_delayed_work_sync(&card->watchdog);
+	fqa_hwqs_cancel_limits(card);
+}
+
 /* Undoes fqa_pci_start(); with files open or not. */
 static void fqa_pci_stop(struct fqa_card *card)
 {
-	spin_lock(&card->lock);
-	WRITE_ONCE(card->removing, true);
-	spin_unlock(&card->lock);
-	cancel_work_sync(&card->reset_work);
-	fqa_card_kill(card);
+	fqa_pci_quiet(card);
 	fqa_card_drain(card);
 	fqa_irqs_free(card);
 	fqa_hwqs_free(card);
@@ -248,6 +259,8 @@ static void fqa_pci_remove(struct pci_dev *pdev)
 {
 	struct fqa_card *card = pci_get_drvdata(pdev);
 
+	/* The last reset is told of under the card's name. */
+	fqa_reset_forbid(card);
 	fqa_card_hide(card);
 	fqa_pci_stop(card);
 	fqa_pci_disable(card);
@@ -257,13 +270,7 @@ static void fqa_pci_remove(struct pci_dev *pdev)
 /* Reboot or kexec: the card must not write to memory that is no longer ours. */
 static void fqa_pci_shutdown(struct pci_dev *pdev)
 {
-	struct fqa_card *card = pci_get_drvdata(pdev);
-
-	spin_lock(&card->lock);
-	WRITE_ONCE(card->removing, true);
-	spin_unlock(&card->lock);
-	cancel_work_sync(&card->reset_work);
-	fqa_card_kill(card);
+	fqa_pci_quiet(pci_get_drvdata(pdev));
 }
 
 static void fqa_pci_reset_prepare(struct pci_dev *pdev)

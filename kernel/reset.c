@@ -1,30 +1,70 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Resetting the card. The reset bit makes the card forget everything at once
- * (CARD.md section 3.1): commands in flight are ended with -EIO, queues are made
- * anew, models are loaded again from the driver's copies, and what had not
- * started goes on. If that does not help, the card is cut off and stays dead.
+ * (CARD.md section 3.1); where that does not help, the function is reset. Who is guilty is
+ * ended, what else was in flight goes back to its queue, queues are made
+ * anew, models are loaded again from the driver's copies, and the runs go on. If
+ * nothing helps, the card is cut off and stays dead.
  */
+#include <linux/dma-fence.h>
+#include <linux/jiffies.h>
 #include <linux/pci.h>
 
 #include "fqa.h"
 
+/* Resets with less than this between them are in quick succession. */
+#define FQA_CALM_MS		10000
+/* Of these, so many are done at once, ... */
+#define FQA_RESETS_AT_ONCE	3
+/* ... and then the card is left alone for a while, twice as long each time. */
+#define FQA_BACKOFF_MS		250
+#define FQA_BACKOFF_DOUBLINGS	10
+
+/*
+ * Under card->lock: from now on nothing that the card completes counts. True: the
+ * caller goes on with fqa_reset_queue(), without the lock. "The card" and @fmt make a sentence.
+ */
+bool fqa_reset_claim(struct fqa_card *card, const char *fmt, ...)
+{
+	va_list args;
+
+	lockdep_assert_held(&card->lock);
+	if (card->state != FQA_STATE_LIVE || card->removing)
+		return false;
+	card->state = FQA_STATE_RESETTING;
+	va_start(args, fmt);
+	vscnprintf(card->reset_why, sizeof(card->reset_why), fmt, args);
+	va_end(args);
+	return true;
+}
+
+void fqa_reset_queue(struct fqa_card *card)
+{
+	dev_warn(&card->pdev->dev, "the card %s; resetting it\n", card->reset_why);
+	queue_work(fqa_recovery_wq, &card->reset_work);
+}
+
 /* Ask for a reset. Any context that may sleep or not; at most one is under way. */
 void fqa_reset_request(struct fqa_card *card, const char *why)
 {
-	bool queue = false;
+	bool claimed;
 
 	spin_lock(&card->lock);
-	if (card->state == FQA_STATE_LIVE && !card->removing) {
-		card->state = FQA_STATE_RESETTING;
-		queue = true;
-	}
+	claimed = fqa_reset_claim(card, "%s", why);
 	spin_unlock(&card->lock);
-	if (!queue)
-		return;
-	dev_warn(&card->pdev->dev, "the card %s; resetting it\n", why);
-	/* Not fqa_wq: its workers may all be waiting for this. */
-	queue_work(system_unbound_wq, &card->reset_work);
+	if (claimed)
+		fqa_reset_queue(card);
+}
+
+/* Removal: no reset is under way any more, none will be, and the last has been told of. */
+void fqa_reset_forbid(struct fqa_card *card)
+{
+	spin_lock(&card->lock);
+	WRITE_ONCE(card->removing, true);
+	spin_unlock(&card->lock);
+	wake_up_all(&card->state_wait);
+	cancel_work_sync(&card->reset_work);
+	flush_work(&card->announce_work);
 }
 
 /*
@@ -35,13 +75,17 @@ void fqa_reset_hold(struct fqa_card *card)
 {
 	bool again;
 
+	if (READ_ONCE(card->resetter) == current)
+		return;
 	do {
 		/* One that is under way ends first, and finds the card answering. */
 		flush_work(&card->reset_work);
 		spin_lock(&card->lock);
 		again = card->state == FQA_STATE_RESETTING;
-		if (card->state == FQA_STATE_LIVE)
+		if (card->state == FQA_STATE_LIVE) {
 			card->state = FQA_STATE_RESETTING;
+			card->reset_why[0] = 0;
+		}
 		spin_unlock(&card->lock);
 	} while (again);
 }
@@ -49,10 +93,10 @@ void fqa_reset_hold(struct fqa_card *card)
 /* The card has lost everything: the reset that finds out what, unless it is dead. */
 void fqa_reset_release(struct fqa_card *card)
 {
-	if (fqa_card_is_dead(card))
+	if (READ_ONCE(card->resetter) == current || fqa_card_is_dead(card))
 		return;
 	dev_warn(&card->pdev->dev, "the card was reset from outside; starting it anew\n");
-	queue_work(system_unbound_wq, &card->reset_work);
+	queue_work(fqa_recovery_wq, &card->reset_work);
 }
 
 /* The admin interrupt may mean that the card has stopped (CARD.md section 3.4). */
@@ -86,43 +130,152 @@ int fqa_reset_start(struct fqa_card *card)
 	return fqa_hwqs_create(card);
 }
 
-/* Stop the card and end what it had. On failure the card may still do DMA. */
-static int fqa_reset_stop(struct fqa_card *card, struct list_head *done)
+/*
+ * Reset the function, unless somebody holds the device lock: removal, which will wait for
+ * us, or another reset.
+ */
+static void fqa_reset_function(struct fqa_card *card)
+{
+	int ret;
+
+	dev_warn(&card->pdev->dev, "the reset bit has not helped; resetting the function\n");
+	/* So that the PCI core's calls of fqa_reset_hold() and _release() are known as ours. */
+	WRITE_ONCE(card->resetter, current);
+	ret = pci_try_reset_function(card->pdev);
+	WRITE_ONCE(card->resetter, NULL);
+	if (ret)
+		dev_warn(&card->pdev->dev, "the function cannot be reset: error %d\n", ret);
+}
+
+/* Stop the card. On failure it may still do DMA. */
+static int fqa_reset_disable(struct fqa_card *card, bool again)
 {
 	int ret;
 
 	fqa_admin_set_mode(card, FQA_ADMIN_CLOSED);
 	ret = fqa_hw_disable(card);
-	if (ret)
+	/* A card that was pulled out has no function to reset. */
+	if (ret == -ENODEV || (!ret && !again))
 		return ret;
-	fqa_irqs_disable(card);
-	fqa_models_forget(card);
-	fqa_admin_fail_all(card, -EIO);
-	fqa_hwqs_take(card, -EIO, done);
-	fqa_ring_reset(&card->admin.ring);
-	fqa_hwqs_reset(card);
-	fqa_irqs_enable(card);
+	fqa_reset_function(card);
+	return fqa_hw_disable(card);
+}
+
+/* What becomes of a run that the card has lost: 0: it starts once more, else its status. */
+static int fqa_reset_status(const struct fqa_run *run)
+{
+	const struct fqa_context *ctx = run->queue->obj.ctx;
+
+	if (run->guilty || run->limited)
+		return -ETIMEDOUT;
+	if (run->replayed || run->queue->closed || ctx->closed || ctx->banned)
+		return -ECANCELED;
 	return 0;
 }
 
-static int fqa_reset_try(struct fqa_card *card)
+static void fqa_reset_blame(struct fqa_card *card, struct list_head *lost,
+			    struct list_head *done)
+{
+	struct fqa_context *ctx;
+	struct fqa_run *run;
+
+	list_for_each_entry(run, lost, node) {
+		ctx = run->queue->obj.ctx;
+		if (run->guilty && fqa_context_blame(ctx, done))
+			dev_warn(&card->pdev->dev,
+				 "runs of process %d hang the card again and again; closing its open file\n",
+				 ctx->pid);
+	}
+}
+
+/* The card has forgotten its runs: end them, or give them back to their queues. */
+static void fqa_reset_judge(struct fqa_card *card, struct list_head *done)
+{
+	struct fqa_run *run, *next;
+	LIST_HEAD(lost);
+	int status;
+
+	spin_lock(&card->lock);
+	fqa_hwqs_take(card, &lost);
+	fqa_reset_blame(card, &lost, done);
+	list_for_each_entry_safe(run, next, &lost, node) {
+		list_del(&run->node);
+		status = fqa_reset_status(run);
+		if (!status) {
+			run->replayed = true;
+			card->stats.replays++;
+			fqa_sched_return(run);
+			continue;
+		}
+		fqa_run_set_status(run, status);
+		if (run->limited && !run->guilty)
+			run->result.card_status = FQA_SC_ABORTED;
+		list_add_tail(&run->node, done);
+	}
+	spin_unlock(&card->lock);
+}
+
+/* With the card stopped: settle what it had. */
+static void fqa_reset_settle(struct fqa_card *card)
 {
 	LIST_HEAD(done);
+
+	fqa_irqs_disable(card);
+	fqa_models_forget(card);
+	fqa_admin_fail_all(card, -EIO);
+	fqa_reset_judge(card, &done);
+	fqa_ring_reset(&card->admin.ring);
+	fqa_hwqs_reset(card);
+	fqa_irqs_enable(card);
+	fqa_sched_finish(card, &done);
+}
+
+/*
+ * A card that needs one reset after the other is started later and later. After
+ * runs have been told their end, so it is only the others that wait.
+ */
+static void fqa_reset_back_off(struct fqa_card *card)
+{
+	unsigned int ms = 0, doublings;
+
+	if (card->reset_streak &&
+	    time_after(jiffies, card->reset_last + msecs_to_jiffies(FQA_CALM_MS)))
+		card->reset_streak = 0;
+	if (card->reset_streak >= FQA_RESETS_AT_ONCE) {
+		doublings = min_t(unsigned int, card->reset_streak - FQA_RESETS_AT_ONCE,
+				  FQA_BACKOFF_DOUBLINGS);
+		ms = min_t(unsigned int, FQA_BACKOFF_MS << doublings, fqa_backoff_max_ms());
+	}
+	card->reset_streak++;
+	if (ms)
+		wait_event_timeout(card->state_wait, READ_ONCE(card->removing),
+				   msecs_to_jiffies(ms));
+}
+
+static int fqa_reset_try(struct fqa_card *card, unsigned int tries)
+{
+	bool cookie;
 	int ret;
 
-	ret = fqa_reset_stop(card, &done);
-	fqa_sched_finish(card, &done);
+	ret = fqa_reset_disable(card, tries);
 	if (ret)
 		return ret;
+	/* Not around the PCI core's reset, which is seldom needed and none of our code. */
+	cookie = dma_fence_begin_signalling();
+	fqa_reset_settle(card);
+	if (!tries)
+		fqa_reset_back_off(card);
 	ret = fqa_reset_start(card);
-	if (ret)
-		return ret;
-	return fqa_models_reload(card);
+	if (!ret)
+		ret = fqa_models_reload(card);
+	dma_fence_end_signalling(cookie);
+	return ret;
 }
 
 static void fqa_reset_done(struct fqa_card *card)
 {
 	fqa_admin_set_mode(card, FQA_ADMIN_OPEN);
+	card->reset_last = jiffies;
 	spin_lock(&card->lock);
 	card->state = FQA_STATE_LIVE;
 	spin_unlock(&card->lock);
@@ -133,14 +286,13 @@ static void fqa_reset_done(struct fqa_card *card)
 	fqa_reset_check(card);
 }
 
-void fqa_reset_work(struct work_struct *work)
+static void fqa_reset_do(struct fqa_card *card)
 {
-	struct fqa_card *card = container_of(work, struct fqa_card, reset_work);
 	unsigned int tries;
 	int ret = -EIO;
 
 	for (tries = 0; tries < FQA_RESET_TRIES && !READ_ONCE(card->removing); tries++) {
-		ret = fqa_reset_try(card);
+		ret = fqa_reset_try(card, tries);
 		if (!ret || ret == -ENODEV)
 			break;
 		dev_warn(&card->pdev->dev, "reset failed: error %d\n", ret);
@@ -154,4 +306,16 @@ void fqa_reset_work(struct work_struct *work)
 		return;
 	dev_err(&card->pdev->dev, "the card is dead: unbind the driver or pull it out\n");
 	fqa_card_kill(card);
+}
+
+void fqa_reset_work(struct work_struct *work)
+{
+	struct fqa_card *card = container_of(work, struct fqa_card, reset_work);
+
+	fqa_coredump_take(card);
+	spin_lock(&card->lock);
+	card->stats.resets++;
+	spin_unlock(&card->lock);
+	fqa_reset_do(card);
+	queue_work(fqa_wq, &card->announce_work);
 }

@@ -63,17 +63,26 @@ void fqa_ring_push(struct fqa_ring *ring, const struct fqa_hw_command *cmd)
 	fqa_hw_write(ring->card, FQA_REG_SQ_TAIL(ring->qid), ring->tail);
 }
 
+/* Whether there is a completion that has not been taken. */
+bool fqa_ring_waiting(const struct fqa_ring *ring)
+{
+	u16 status = le16_to_cpu(READ_ONCE(ring->cq[ring->head].status));
+
+	return FQA_PHASE(status) == ring->phase;
+}
+
 /* Take the next completion, if there is one. */
 bool fqa_ring_pop(struct fqa_ring *ring, struct fqa_verdict *verdict)
 {
 	struct fqa_hw_completion *cqe = &ring->cq[ring->head];
-	u16 status = le16_to_cpu(READ_ONCE(cqe->status));
+	u16 status;
 
-	if (FQA_PHASE(status) != ring->phase)
+	if (!fqa_ring_waiting(ring))
 		return false;
 	/* The phase is written last: nothing of the entry is read before it. */
 	dma_rmb();
 
+	status = le16_to_cpu(READ_ONCE(cqe->status));
 	verdict->result = le64_to_cpu(READ_ONCE(cqe->result));
 	verdict->layer = le32_to_cpu(READ_ONCE(cqe->layer));
 	verdict->offset = le32_to_cpu(READ_ONCE(cqe->offset));

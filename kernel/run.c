@@ -188,6 +188,8 @@ void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict)
 	struct fqa_result *result = &run->result;
 
 	result->status = fqa_run_errno(verdict->code);
+	if (verdict->code == FQA_SC_ABORTED && run->limited)
+		result->status = -ETIMEDOUT;
 	result->card_status = verdict->code;
 	result->layer = verdict->layer;
 	result->offset = verdict->offset;

@@ -20,6 +20,27 @@ void fqa_sched_add(struct fqa_run *run)
 		list_add_tail(&ctx->ready_node, &ctx->card->ready);
 }
 
+/*
+ * A run that the card has lost: before all of its queue that have not started, and its
+ * open file's next. There are never more of these than the card has room for.
+ */
+void fqa_sched_return(struct fqa_run *run)
+{
+	struct fqa_queue *queue = run->queue;
+	struct fqa_context *ctx = queue->obj.ctx;
+	struct fqa_run *other;
+
+	lockdep_assert_held(&ctx->card->lock);
+	list_for_each_entry(other, &queue->pending, node)
+		if (other->sequence > run->sequence)
+			break;
+	list_add_tail(&run->node, &other->node);
+	if (list_empty(&queue->ready_node))
+		list_add(&queue->ready_node, &ctx->ready);
+	if (list_empty(&ctx->ready_node))
+		list_add(&ctx->ready_node, &ctx->card->ready);
+}
+
 static void fqa_sched_rotate(struct list_head *node, struct list_head *ring, bool stays)
 {
 	if (stays)

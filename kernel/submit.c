@@ -72,6 +72,8 @@ static int fqa_submit_accept(struct fqa_queue *queue, struct list_head *runs, u6
 		ret = -ENODEV;
 	} else if (queue->closed || ctx->closed) {
 		ret = -ECANCELED;
+	} else if (ctx->banned) {
+		ret = -EBADFD;
 	} else if (fqa_queue_has_room(queue)) {
 		list_del(&run->node);
 		run->sequence = ++queue->last;
@@ -95,7 +97,8 @@ static bool fqa_submit_may_go_on(struct fqa_queue *queue)
 	bool ret;
 
 	spin_lock(&card->lock);
-	ret = card->state == FQA_STATE_DEAD || queue->closed || fqa_queue_has_room(queue);
+	ret = card->state == FQA_STATE_DEAD || queue->closed || queue->obj.ctx->banned ||
+	      fqa_queue_has_room(queue);
 	spin_unlock(&card->lock);
 	return ret;
 }

@@ -17,6 +17,8 @@
  *   -ENODEV      the card is gone or dead
  *   -ENOMEM      no memory
  *   -EINTR       (-ERESTARTSYS) a signal came while it waited
+ *   -EBADFD      three runs of this open file hung the card within a minute: it is closed
+ *                for everything but INFO, WAIT and DESTROY. Another one can be opened
  *
  * Objects - buffers, models and queues - belong to one open file, have
  * handles of at least 1 that mean nothing in another open file, and go away with it.
@@ -310,13 +312,26 @@ struct fqaccel_submit {
  *   -ETIME      the deadline passed
  *   -ECANCELED  the queue was destroyed
  *
- * @status: -EFAULT a DMA fault, -EINVAL the card refused the run's range or
- * lengths, -ECANCELED it was dropped before it started, -EIO any other
- * card status, -ENODEV the card went away (and WAIT itself fails with that, too).
+ * @status, with @card_status 0 unless it says otherwise:
+ *
+ *   -EFAULT     a DMA fault; @card_status says which
+ *   -EINVAL     the card refused the run's range or lengths; likewise
+ *   -ETIMEDOUT  the run hung: the card made no progress with it for the driver's hang_ms
+ *               and had to be reset. With @card_status ABORTED: it worked on it for longer
+ *               than the driver's run_limit_ms
+ *   -ECANCELED  dropped: before it started, or because its open file is closed, or because
+ *               the card was reset a second time while it had the run
+ *   -EIO        any other card status; with @card_status 0: the run's model could not be
+ *               loaded again after a reset
+ *   -ENODEV     the card went away (and WAIT itself fails with that, too)
+ *
+ * A reset of the card ends no other runs: what it had of them starts anew, once, and
+ * models come back, without their owners knowing. So a run may read its
+ * input, and write its output, more than once; neither may change before it has finished.
  *
  * poll(): POLLIN while a queue whose last WAIT with FQACCEL_WAIT_ARM named run s has
- * finished run s and all before it; arming with sequence 0 disarms. POLLERR | POLLHUP
- * when the card is gone.
+ * finished run s and all before it; arming with sequence 0 disarms. POLLERR when the open
+ * file is closed (-EBADFD), POLLERR | POLLHUP when the card is gone.
  */
 struct fqaccel_wait {
 	__u32 size;
