@@ -4,7 +4,7 @@
 # run in the guest.
 
 # fail_nth needs a kernel with fault injection, which the distribution's has not.
-KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run process fault)
+KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run process fault recovery)
 KSFT_PROGRAMS := $(KSFT_GUEST) $(O)/kselftest/fqaccel_fail_nth
 KSFT_DATA := $(O)/kselftest/data
 KSFT_MODEL ?= tests/golden/fqz/every-kind.fqz

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A card that misbehaves: the driver resets it, ends what was in flight with an error, and
- * everything that did not need what was lost goes on. The emulated card does so on request,
- * through QEMU's monitor.
- *
- * FQACCEL_TEST_MONITOR  default /dev/virtio-ports/fqaccel.monitor; the tests are
- *                       skipped where it is not
+ * A card that misbehaves, is taken away, or is reset by somebody else: the driver resets it,
+ * and all goes on. The emulated card does so on request, through QEMU's monitor;
+ * the tests are skipped where there is none. Hangs have fqaccel_recovery.c.
  */
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 
-#include "fqaccel_test.h"
+#include "fqaccel_monitor.h"
 #include "kselftest_harness.h"
 
 #define LONG_BATCH	4000	/* pictures: takes a while on any card */
@@ -24,41 +21,25 @@ FIXTURE(fault)
 	struct test_data data;
 	struct test_rig rig;
 	struct fqaccel_info before;
+	unsigned long long backoff;
 };
-
-/* The monitor takes a line and answers with text that nobody needs. */
-static int set_fault(int monitor, const char *name, unsigned int value)
-{
-	char line[100], answer[1000];
-	struct pollfd p = { .fd = monitor, .events = POLLIN };
-	int n = snprintf(line, sizeof(line), "qom-set card %s %u\n", name, value);
-
-	if (write(monitor, line, n) != n)
-		return -errno;
-	/* It echoes the line; the prompt after it tells that the command was done. */
-	while (poll(&p, 1, 300) > 0)
-		if (read(monitor, answer, sizeof(answer)) <= 0)
-			return -EIO;
-	return 0;
-}
 
 FIXTURE_SETUP(fault)
 {
-	const char *path = getenv("FQACCEL_TEST_MONITOR") ?:
-			   "/dev/virtio-ports/fqaccel.monitor";
 	int fd;
 
-	self->monitor = open(path, O_RDWR);
+	self->monitor = test_monitor_open();
 	if (self->monitor < 0)
-		SKIP(return, "no monitor at %s", path);
+		SKIP(return, "no monitor");
 	fd = test_open();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, test_info(fd, &self->before));
 	close(fd);
 	ASSERT_EQ(0, test_data_read(&self->data));
 	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
-	memcpy(self->rig.in.data, self->data.input,
-	       self->data.input_bytes * self->data.pictures);
+	fill_input(&self->rig, &self->data);
+	ASSERT_EQ(0, get_parameter("backoff_max_ms", &self->backoff));
+	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
 }
 
 FIXTURE_TEARDOWN(fault)
@@ -68,34 +49,13 @@ FIXTURE_TEARDOWN(fault)
 	if (self->monitor < 0)
 		return;
 	test_rig_close(&self->rig);
+	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	/* Whatever happened, the card works afterwards and has all its memory. */
 	fd = test_open();
 	EXPECT_LE(0, fd);
 	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
 	close(fd);
 	close(self->monitor);
-}
-
-static int run_once(struct test_rig *rig, uint32_t batch, struct fqaccel_wait *wait)
-{
-	struct fqaccel_run run = test_rig_run(rig, batch);
-	struct fqaccel_submit arg;
-
-	return test_submit(rig->fd, rig->queue, 0, &run, 1, &arg) ?:
-	       test_wait(rig->fd, rig->queue, arg.sequence, 60000, wait);
-}
-
-/* 0 if a run ends well and with the right bytes. */
-static int run_right(struct test_rig *rig, const struct test_data *data)
-{
-	struct fqaccel_wait wait;
-	int ret;
-
-	memset(rig->out.data, TEST_POISON, data->output_bytes * data->pictures);
-	ret = run_once(rig, data->pictures, &wait) ?: wait.status;
-	if (!ret && memcmp(rig->out.data, data->output, data->output_bytes * data->pictures))
-		ret = -EILSEQ;
-	return ret;
 }
 
 TEST_F(fault, failed_dma)
@@ -109,57 +69,59 @@ TEST_F(fault, failed_dma)
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
-/* A completion that names no command: whose was it? The card is reset. */
+/* A completion that names no command: whose was it? The card is reset, and the run starts anew. */
 TEST_F_TIMEOUT(fault, corrupt_completion, 60)
 {
-	struct fqaccel_wait wait;
+	unsigned long long resets = get_counter("resets"), replays = get_counter("replays");
 
 	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
-	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
-	EXPECT_EQ(-EIO, wait.status);
-	EXPECT_EQ(0, wait.card_status);
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	EXPECT_EQ(resets + 1, get_counter("resets"));
+	EXPECT_EQ(replays + 1, get_counter("replays"));
 	/* The model was loaded again without its owner's help. */
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
-/* The reset itself meets one too, and is tried again. */
+/* The reset itself meets one too: it is tried again, with a reset of the function. */
 TEST_F_TIMEOUT(fault, corrupt_completions_in_reset, 60)
 {
-	struct fqaccel_wait wait;
+	unsigned long long resets = get_counter("resets");
+	int log = test_log_open();
 
+	ASSERT_LE(0, log);
 	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 2));
-	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
-	EXPECT_EQ(-EIO, wait.status);
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	EXPECT_EQ(resets + 1, get_counter("resets"));
+	EXPECT_LE(0, test_log_find(log, "resetting the function"));
+	EXPECT_LE(0, test_log_find(log, "reset done"));
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	close(log);
 }
 
-/* What has not started outlives a reset, its own open file's and another's. */
+/* What is queued outlives a reset, its own open file's and another's, and so does what runs. */
 TEST_F_TIMEOUT(fault, queued_runs_survive, 60)
 {
+	unsigned long long replays = get_counter("replays");
 	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
 	struct fqaccel_submit arg;
 	struct fqaccel_wait wait;
 	struct test_rig other;
-	int i, ok = 0, lost = 0;
+	int i;
 
 	ASSERT_EQ(0, test_rig_open(&other, &self->data, 1));
 	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 1));
 	for (i = 0; i < 40; i++)
 		ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
 	EXPECT_EQ(0, run_once(&other, 1, &wait));
+	EXPECT_EQ(0, wait.status);
 	for (i = 1; i <= 40; i++) {
 		ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, i, -1, &wait));
-		if (wait.status) {
-			EXPECT_EQ(-EIO, wait.status);
-			lost++;
-		} else {
-			ok++;
-		}
+		EXPECT_EQ(0, wait.status);
 	}
-	EXPECT_LT(0, lost);
+	EXPECT_TRUE(output_right(&self->rig, &self->data, LONG_BATCH));
 	/* At most two on each hardware queue. */
-	EXPECT_GE(2 * (int)self->before.hw_queues, lost);
-	EXPECT_LT(0, ok);
+	EXPECT_LT(replays, get_counter("replays"));
+	EXPECT_GE(replays + 2 * self->before.hw_queues, get_counter("replays"));
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 	test_rig_close(&other);
 }
@@ -203,50 +165,14 @@ TEST_F_TIMEOUT(fault, hung_run_of_killed_process, 90)
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, text, strlen(text)) < 0 ? -errno : 0;
-	close(fd);
-	return ret;
-}
-
-static void card_address(const struct fqaccel_info *info, char *text, size_t size)
-{
-	snprintf(text, size, "%04x:%02x:%02x.%x", info->pci_domain, info->pci_bdf >> 8,
-		 (info->pci_bdf >> 3) & 31, info->pci_bdf & 7);
-}
-
-/* Bind the driver to the card that @info is of, or unbind it. */
-static int write_driver(const char *what, const struct fqaccel_info *info)
-{
-	char path[100], address[32];
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/drivers/fqaccel/%s", what);
-	card_address(info, address, sizeof(address));
-	return write_file(path, address);
-}
-
-static int write_device(const char *what, const struct fqaccel_info *info)
-{
-	char path[100], address[32];
-
-	card_address(info, address, sizeof(address));
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/%s", address, what);
-	return write_file(path, "1");
-}
-
-/* Someone else resets the function; what was in flight is lost, all else goes on. */
+/* Someone else resets the function: what was in flight starts anew, all else goes on. */
 TEST_F_TIMEOUT(fault, function_reset, 60)
 {
+	unsigned long long replays = get_counter("replays");
 	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
 	struct fqaccel_submit arg;
 	struct fqaccel_wait wait;
-	int i, lost = 0;
+	int i;
 
 	/* The card gets one that would never end, before any other. */
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
@@ -257,13 +183,10 @@ TEST_F_TIMEOUT(fault, function_reset, 60)
 	ASSERT_EQ(0, write_device("reset", &self->before));
 	for (i = 1; i <= 40; i++) {
 		ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, i, 30000, &wait));
-		if (wait.status) {
-			EXPECT_EQ(-EIO, wait.status);
-			lost++;
-		}
+		EXPECT_EQ(0, wait.status);
 	}
-	EXPECT_LT(0, lost);
-	EXPECT_GE(2 * (int)self->before.hw_queues, lost);
+	EXPECT_LT(replays, get_counter("replays"));
+	EXPECT_GE(replays + 2 * self->before.hw_queues, get_counter("replays"));
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
@@ -313,6 +236,7 @@ TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 {
 	struct fqaccel_run run = test_rig_run(&self->rig, LONG_BATCH);
 	struct fqaccel_submit arg;
+	unsigned long long hang_ms;
 	struct fqaccel_info info;
 	uint32_t full;
 	pid_t pids[2];
@@ -320,7 +244,9 @@ TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 
 	ASSERT_EQ(0, test_info(self->rig.fd, &info));
 	ASSERT_EQ(0, test_queue(self->rig.fd, 1, &full));
-	/* Its run never ends, so only the unbinding can end the waits. */
+	/* Its run does not end for long, so only the unbinding can end the waits. */
+	ASSERT_EQ(0, get_parameter("hang_ms", &hang_ms));
+	ASSERT_EQ(0, set_parameter("hang_ms", 60000));
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	ASSERT_EQ(0, test_submit(self->rig.fd, full, 0, &run, 1, &arg));
 	usleep(500000);
@@ -334,6 +260,7 @@ TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 		ASSERT_EQ(0, waitpid(pids[i], &status, WNOHANG));
 	}
 	ASSERT_EQ(0, write_driver("unbind", &info));
+	EXPECT_EQ(0, set_parameter("hang_ms", hang_ms));
 	for (i = 0; i < 2; i++) {
 		ASSERT_EQ(pids[i], waitpid(pids[i], &status, 0));
 		EXPECT_EQ(0, status);
