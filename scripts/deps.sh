@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|check|vm|node|fuzz|bench ...
+# Usage: scripts/deps.sh run|compress|check|vm|debug|node|fuzz|bench ...
 
 set -eu
 
@@ -25,7 +25,11 @@ check='perl sparse g++ groff-base binutils
 vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
 	libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev libattr1-dev
 	libcap-ng-dev
-	seabios qemu-system-data busybox-static kmod cpio libelf1'
+	seabios qemu-system-data busybox-static kmod cpio libelf1 xz-utils'
+
+# `make check-debug`: building a kernel, and 32-bit programs.
+debug="flex bison bc libelf-dev libssl-dev xz-utils libc6-dev-i386
+	lib32gcc-$(gcc -dumpversion 2>/dev/null || echo 12)-dev"
 
 # Where the machine has no other Node.js: ONNX Runtime for the tests.
 node='nodejs npm'
@@ -44,16 +48,17 @@ for group; do
 	check)		packages="$packages $check" ;;
 	vm)		packages="$packages $vm" ;;
 	node)		packages="$packages $node" ;;
+	debug)		packages="$packages $debug" ;;
 	fuzz)		packages="$packages $fuzz" ;;
 	bench)		packages="$packages $bench" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, check, vm, node, fuzz, bench)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, check, vm, debug, node, fuzz, bench)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|check|vm|node|fuzz|bench ..." >&2
+	echo "usage: scripts/deps.sh run|compress|check|vm|debug|node|fuzz|bench ..." >&2
 	exit 2
 fi
 

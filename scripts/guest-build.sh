@@ -5,14 +5,15 @@
 # and build/vm/initrd: busybox, a few modules and the scripts of scripts/guest.
 #
 # Usage: scripts/guest-build.sh
-# Environment: FQACCEL_KERNEL, see scripts/guest-kernel.sh.
+# Environment: FQACCEL_KERNEL, see scripts/guest-kernel.sh; FQACCEL_VM, a folder instead of
+# build/vm, for vm-run.sh to find another kernel's guest in.
 
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 kernel=$("$top/scripts/guest-kernel.sh")
 release=$(cat "$kernel/release")
-vm=$top/build/vm
+vm=${FQACCEL_VM:-$top/build/vm}
 module=$top/build/module-$release
 mkdir -p "$vm"
 
@@ -37,11 +38,15 @@ for m in $list; do
 done | sed -n 's/^insmod \([^ ]*\).*/\1/p' | sort -u | while IFS= read -r ko; do
 	path=lib/modules/${ko##*/lib/modules/}
 	mkdir -p "$root/${path%/*}"
-	cp "$ko" "$root/$path"
+	# Newer kernels compress their modules, which busybox need not understand.
+	case $ko in
+	*.xz)	xz -dc "$ko" >"$root/${path%.xz}" ;;
+	*)	cp "$ko" "$root/$path" ;;
+	esac
 done
-cp "$kernel/root/lib/modules/$release/modules.builtin" \
-	"$kernel/root/lib/modules/$release/modules.builtin.modinfo" \
-	"$kernel/root/lib/modules/$release/modules.order" "$root/lib/modules/$release/"
+for f in modules.builtin modules.builtin.modinfo modules.order; do
+	cp "$kernel/root/lib/modules/$release/$f" "$root/lib/modules/$release/"
+done
 cp "$module/fqaccel.ko" "$root/lib/modules/$release/updates/"
 depmod -b "$root" "$release"
 

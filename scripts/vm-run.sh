@@ -22,6 +22,7 @@
 #   FQACCEL_MONITOR=1		QEMU's monitor at /dev/virtio-ports/fqaccel.monitor; it
 #				lets the guest reach beyond itself, so for tests only
 #   FQACCEL_OUT=DIR		instead of build/vm-out
+#   FQACCEL_VM=DIR		the guest that scripts/guest-build.sh put there, not build/vm's
 #   FQACCEL_VM_TIMEOUT=SECONDS	default 600; FQACCEL_VM_MEMORY=MiB, default 1536
 #   FQACCEL_VM_CPUS=N		default 2
 #   QEMU_ARGS, KERNEL_ARGS	further arguments
@@ -29,7 +30,7 @@
 set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
-vm=$top/build/vm
+vm=${FQACCEL_VM:-$top/build/vm}
 out=${FQACCEL_OUT:-$top/build/vm-out}
 qemu=$top/build/qemu-system-x86_64
 
@@ -83,7 +84,7 @@ cat "$vm/initrd" "$work/seed.cpio" >"$work/initrd"
 
 append="console=ttyS0 rdinit=/init loglevel=4 panic=-1 oops=panic panic_on_warn=1"
 append="$append softlockup_panic=1 sysctl.kernel.watchdog_thresh=30 sysctl.kernel.hung_task_panic=1"
-append="$append log_buf_len=4M mitigations=off nokaslr"
+append="$append log_buf_len=4M mitigations=off nokaslr no_timer_check"
 
 set -- -nodefaults -no-user-config -display none -no-reboot \
 	-smp "${FQACCEL_VM_CPUS:-2}" -m "${FQACCEL_VM_MEMORY:-1536}" \

@@ -26,6 +26,7 @@ static int write_text(const char *path, const char *text)
 FIXTURE(fail_nth)
 {
 	int proc, fd;
+	bool usable;
 	struct test_data data;
 	struct fqaccel_info before;
 };
@@ -36,13 +37,12 @@ FIXTURE_SETUP(fail_nth)
 
 	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth", syscall(SYS_gettid));
 	self->proc = open(path, O_RDWR | O_CLOEXEC);
-	if (self->proc < 0 ||
-	    write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") ||
-	    write_text("/sys/kernel/debug/failslab/verbose", "0") ||
-	    write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N") ||
-	    write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0") ||
-	    write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0"))
-		SKIP(return, "this kernel has no fault injection");
+	self->usable = self->proc >= 0 &&
+		!write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
+		!write_text("/sys/kernel/debug/failslab/verbose", "0") &&
+		!write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N") &&
+		!write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0") &&
+		!write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0");
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->fd = test_open();
 	ASSERT_LE(0, self->fd);
@@ -95,6 +95,9 @@ TEST_F_TIMEOUT(fail_nth, life, 600)
 	struct test_rig rig;
 	char text[16] = "";
 
+	/* Not in the setup: older harnesses run a test all the same. */
+	if (!self->usable)
+		SKIP(return, "this kernel has no fault injection");
 	for (nth = 1; nth < MAX_NTH; nth++) {
 		snprintf(text, sizeof(text), "%d", nth);
 		ASSERT_EQ((ssize_t)strlen(text), pwrite(self->proc, text, strlen(text), 0));

@@ -21,3 +21,4 @@ $(O)/tests/make_smallnet: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_smallnet.c
 
 # The same on the device, in the guest.
 GUEST_TESTS += tests/vm/guest/lib_run.sh tests/vm/guest/lib_threads.sh
+guest-tests: $(O)/tests/test_lib_run $(O)/tests/test_lib_threads

@@ -36,6 +36,23 @@ $(GUEST_PROGRAMS): $(O)/guest/%: $(O)/obj/tests/vm/guest/%.o $(O)/obj/tests/vm/g
 guest-tests: $(filter $(O)/%,$(GUEST_TESTS)) $(VM_PROGRAMS)
 	@mkdir -p $(O)
 	@printf '%s\n' $(GUEST_TESTS) $(GUEST_TESTS_LAST) >$(O)/guest-tests
+	@printf '%s\n' $(GUEST_TESTS) $(GUEST_TESTS_DEBUG) $(GUEST_TESTS_LAST) >$(O)/guest-tests-debug
+
+# Other kernels, one after another; not part of make check.
+KERNELS ?= native bookworm-backports sid
+
+.PHONY: check-kernels
+check-kernels:
+	@scripts/deps.sh run compress check vm
+	+$(MAKE) -s -j$(JOBS) WERROR=1 qemu guest-tests
+	prove --failures --exec tests/vm/test_kernel.sh $(KERNELS:%=tests/vm/kernels/%)
+
+# The kernel that watches. GUEST_TESTS_DEBUG are the programs that only it can run.
+.PHONY: check-debug
+check-debug:
+	@scripts/deps.sh run compress check vm debug
+	+$(MAKE) -s -j$(JOBS) WERROR=1 qemu guest-tests $(GUEST_TESTS_DEBUG)
+	prove --failures --exec tests/vm/test_kernel.sh tests/vm/kernels/debug
 
 TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh
 TEST_DEPS += qemu guest guest-tests
