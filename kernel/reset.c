@@ -18,7 +18,7 @@
 #define FQA_RESETS_AT_ONCE	3
 /* ... and then the card is left alone for a while, twice as long each time. */
 #define FQA_BACKOFF_MS		250
-#define FQA_BACKOFF_DOUBLINGS	10
+#define FQA_BACKOFF_DOUBLINGS	6
 
 /*
  * Under card->lock: from now on nothing that the card completes counts. True: the

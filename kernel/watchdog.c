@@ -63,8 +63,9 @@ static bool fqa_watch_limit(struct fqa_hwq *hwq, struct fqa_run *run)
  * Whether the queue's register has stood still for too long. Only time that we were
  * looking counts: if we did not run, maybe the card, or an emulator, did not either.
  */
-static bool fqa_watch_progress(struct fqa_hwq *hwq, u32 progress)
+static bool fqa_watch_progress(struct fqa_hwq *hwq)
 {
+	u32 progress = fqa_hw_read(hwq->ring.card, FQA_REG_PROGRESS(hwq->ring.qid));
 	unsigned long now = jiffies;
 
 	if (progress != hwq->progress)
@@ -77,7 +78,7 @@ static bool fqa_watch_progress(struct fqa_hwq *hwq, u32 progress)
 }
 
 /* True: the run that the card executes is guilty, and a reset has been claimed. */
-static bool fqa_watch_run(struct fqa_card *card, struct fqa_hwq *hwq, u32 progress)
+static bool fqa_watch_run(struct fqa_card *card, struct fqa_hwq *hwq)
 {
 	struct fqa_run *run = list_first_entry_or_null(&hwq->order, struct fqa_run, node);
 
@@ -85,7 +86,7 @@ static bool fqa_watch_run(struct fqa_card *card, struct fqa_hwq *hwq, u32 progre
 	/* What has completed is not what it is at. */
 	if (card->state != FQA_STATE_LIVE || !run || fqa_ring_waiting(&hwq->ring))
 		return false;
-	if (fqa_watch_progress(hwq, progress)) {
+	if (fqa_watch_progress(hwq)) {
 		if (!fqa_reset_claim(card, "made no progress with a run of process %d for %u ms",
 				     run->queue->obj.ctx->pid, jiffies_to_msecs(hwq->still)))
 			return false;
@@ -105,13 +106,11 @@ static bool fqa_watch_run(struct fqa_card *card, struct fqa_hwq *hwq, u32 progre
 static bool fqa_watch_queue(struct fqa_card *card, struct fqa_hwq *hwq)
 {
 	bool hung, busy;
-	u32 progress;
 
 	if (fqa_watch_interrupt(card, hwq))
 		fqa_hwq_poll(card, hwq);
-	progress = fqa_hw_read(card, FQA_REG_PROGRESS(hwq->ring.qid));
 	spin_lock(&card->lock);
-	hung = fqa_watch_run(card, hwq, progress);
+	hung = fqa_watch_run(card, hwq);
 	busy = !list_empty(&hwq->order);
 	spin_unlock(&card->lock);
 	if (hung)

@@ -30,6 +30,10 @@ static int dev_fail(const struct fqaccel_card *card, int err, const char *what)
 	if (err == -ENODEV)
 		return fqaccel_fail(err, "%s: the card is gone or dead; see the kernel log",
 				    card->name);
+	if (err == -EBADFD)
+		return fqaccel_fail(err,
+				    "%s: runs of this open card have hung it too often, so it takes no more; open it anew",
+				    card->name);
 	if (err == -E2BIG || err == -EOPNOTSUPP || err == -ENOTTY)
 		return fqaccel_fail(-EPROTO,
 				    "%s: the driver is older than the library (%s); update it",

@@ -59,7 +59,8 @@ const char *fqaccel_strerror(int err)
 		{ 0, "success" },
 		{ -EACCES, "no permission" },
 		{ -EBADMSG, "the image is refused" },
-		{ -ECANCELED, "dropped before it started" },
+		{ -EBADFD, "shut out: its runs have hung the card too often" },
+		{ -ECANCELED, "dropped" },
 		{ -EDQUOT, "above the quota of card memory" },
 		{ -EFAULT, "the card could not reach memory" },
 		{ -EFBIG, "larger than the card's memory" },
@@ -72,6 +73,7 @@ const char *fqaccel_strerror(int err)
 		{ -ENOSPC, "no room on the card now" },
 		{ -EPROTO, "library and driver do not fit each other" },
 		{ -ETIME, "not finished yet" },
+		{ -ETIMEDOUT, "the run hung the card, or took longer than the driver allows" },
 	};
 	const char *text;
 	size_t i;

@@ -229,7 +229,8 @@ struct fqaccel_run_desc {
  * @sequence: gets that of the last run accepted; may be NULL
  * Return: how many were accepted, from the first on; waits while the queue is full.
  * -EINVAL: a range, batch or place is wrong, or input and output overlap; -EACCES: a buffer has
- * not the direction that the run needs; -ENODEV: the card is gone.
+ * not the direction that the run needs; -EBADFD: this open card takes no more runs, as
+ * earlier ones have hung it; -ENODEV: the card is gone.
  */
 int fqaccel_queue_submit(struct fqaccel_queue *queue, const struct fqaccel_run_desc *runs,
 			 uint32_t count, uint64_t *sequence);

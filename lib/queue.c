@@ -193,6 +193,10 @@ int fqaccel_fail_run(const struct fqaccel_run_result *r)
 {
 	char where[48] = "";
 
+	/* It ended without the card's help. */
+	if (r->card_status == FQA_SC_OK)
+		return fqaccel_fail(r->status, "the run failed: %s",
+				    fqaccel_strerror(r->status));
 	if (r->layer != FQA_NO_LAYER)
 		snprintf(where, sizeof(where), ", layer %u", r->layer);
 	return fqaccel_fail(r->status, "the run failed: %s (card status %s%s, offset %u)",
