@@ -105,16 +105,22 @@ err_free_card:
 /* The last step of probe: users may come. */
 int fqa_card_start(struct fqa_card *card)
 {
+	int ret;
+
 	fqa_admin_set_mode(card, FQA_ADMIN_OPEN);
 	spin_lock(&card->lock);
 	card->state = FQA_STATE_LIVE;
 	spin_unlock(&card->lock);
-	return cdev_device_add(&card->cdev, &card->dev);
+	ret = cdev_device_add(&card->cdev, &card->dev);
+	if (!ret)
+		fqa_debugfs_show(card);
+	return ret;
 }
 
 /* The first step of removal: nobody opens it any more, and its name may be used again. */
 void fqa_card_hide(struct fqa_card *card)
 {
+	fqa_debugfs_hide(card);
 	cdev_device_del(&card->cdev, &card->dev);
 	fqa_minor_free(card->minor);
 	card->minor = -1;

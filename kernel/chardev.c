@@ -228,4 +228,5 @@ const struct file_operations fqa_fops = {
 	.poll = fqa_poll,
 	.unlocked_ioctl = fqa_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.show_fdinfo = fqa_show_fdinfo,
 };

@@ -33,6 +33,7 @@ struct fqa_context *fqa_context_create(struct fqa_card *card)
 	ctx->buffer_limit = fqa_buffer_limit();
 
 	spin_lock(&card->lock);
+	ctx->id = ++card->last_client;
 	list_add_tail(&ctx->node, &card->contexts);
 	spin_unlock(&card->lock);
 	return ctx;

@@ -19,11 +19,7 @@
 #define FQA_DUMP_QUEUE	(24 * 1024)
 #define FQA_DUMP_END	16	/* kept for the last line */
 
-static const struct {
-	const char *name;
-	u32 reg;
-	bool wide;
-} fqa_dump_regs[] = {
+const struct fqa_register fqa_registers[] = {
 	{ "ID", FQA_REG_ID },
 	{ "VERSION", FQA_REG_VERSION },
 	{ "CAP", FQA_REG_CAP, true },
@@ -40,6 +36,7 @@ static const struct {
 	{ "ADMIN_SQ", FQA_REG_ADMIN_SQ, true },
 	{ "ADMIN_CQ", FQA_REG_ADMIN_CQ, true },
 	{ "MEM_FREE", FQA_REG_MEM_FREE, true },
+	{ }
 };
 
 int fqa_coredump_init(struct fqa_card *card)
@@ -99,17 +96,15 @@ static void fqa_dump_head(struct fqa_dump *dump, struct fqa_card *card)
 
 static void fqa_dump_registers(struct fqa_dump *dump, struct fqa_card *card)
 {
-	unsigned int i;
+	const struct fqa_register *reg;
 
-	for (i = 0; i < ARRAY_SIZE(fqa_dump_regs); i++) {
-		u32 reg = fqa_dump_regs[i].reg;
-
-		if (fqa_dump_regs[i].wide)
-			fqa_dump_put(dump, "register 0x%04x %s 0x%016llx\n", reg,
-				     fqa_dump_regs[i].name, fqa_hw_read64(card, reg));
+	for (reg = fqa_registers; reg->name; reg++) {
+		if (reg->wide)
+			fqa_dump_put(dump, "register 0x%04x %s 0x%016llx\n", reg->reg, reg->name,
+				     fqa_hw_read64(card, reg->reg));
 		else
-			fqa_dump_put(dump, "register 0x%04x %s 0x%08x\n", reg,
-				     fqa_dump_regs[i].name, fqa_hw_read(card, reg));
+			fqa_dump_put(dump, "register 0x%04x %s 0x%08x\n", reg->reg, reg->name,
+				     fqa_hw_read(card, reg->reg));
 	}
 }
 

@@ -76,6 +76,7 @@
 #include "uapi/fqaccel.h"
 
 struct dma_pool;
+struct seq_file;
 
 #define FQA_NAME		"fqaccel"
 #define FQA_MAX_CARDS		256
@@ -205,6 +206,7 @@ struct fqa_hwq {
 	unsigned long looked;
 	unsigned long still;		/* for how long it has not changed */
 	unsigned long began;		/* when the first run's turn came */
+	u64 since;			/* the same in ns, or when its time was last counted */
 	bool waiting;			/* a completion at waiting_at had not been taken */
 	u16 waiting_at;
 	struct work_struct limit_work;	/* aborts the run limit_cid */
@@ -217,6 +219,14 @@ struct fqa_vector {
 	unsigned int index;
 	bool requested;
 	char name[32];
+};
+
+/* Under card->lock. What has ended; kernel/usage.c. */
+struct fqa_usage {
+	u64 runs;
+	u64 errors;			/* of them, those that did not end well */
+	u64 cycles;			/* that the card says it took for them */
+	u64 busy_ns;			/* that queues spent on them */
 };
 
 /* Under card->lock. */
@@ -268,8 +278,11 @@ struct fqa_card {
 
 	struct list_head ready;		/* contexts with runs to start, next one first */
 	struct list_head contexts;	/* all of them; under card->lock */
+	u64 last_client;		/* id given out last; under card->lock */
 	struct delayed_work watchdog;
 	struct fqa_stats stats;
+	struct fqa_usage usage;		/* under card->lock */
+	struct dentry *debugfs;
 
 	struct work_struct reset_work;
 	struct task_struct *resetter;	/* is resetting the function itself */
@@ -295,6 +308,7 @@ struct fqa_card {
 struct fqa_context {
 	struct kref ref;
 	struct fqa_card *card;
+	u64 id;				/* of the card's open files; never used again */
 	struct xarray objects;		/* by handle */
 	struct work_struct teardown;
 	wait_queue_head_t poll_wait;
@@ -307,6 +321,7 @@ struct fqa_context {
 	struct list_head queues;
 	unsigned int nr_queues;
 	unsigned int unfinished;
+	struct fqa_usage usage;
 	bool closed;
 	bool banned;			/* its runs have hung the card too often */
 	unsigned int guilt;		/* how many of guilty_at are set */
@@ -492,7 +507,6 @@ void fqa_card_drain(struct fqa_card *card);
 int fqa_card_enter(struct fqa_card *card) __acquires(&card->srcu);
 void fqa_card_exit(struct fqa_card *card, int idx) __releases(&card->srcu);
 int fqa_card_wait_live(struct fqa_card *card);
-extern const struct attribute_group *fqa_card_groups[];
 void fqa_cards_wait_gone(void);
 
 static inline bool fqa_card_is_dead(const struct fqa_card *card)
@@ -558,7 +572,32 @@ void fqa_reset_release(struct fqa_card *card);
 void fqa_reset_work(struct work_struct *work);
 int fqa_reset_start(struct fqa_card *card);
 
+/* A register that coredumps and debugfs show. */
+struct fqa_register {
+	const char *name;		/* NULL ends the table */
+	u32 reg;
+	bool wide;
+};
+
+/* usage.c */
+void fqa_usage_begin(struct fqa_hwq *hwq);
+void fqa_usage_end(struct fqa_hwq *hwq, const struct fqa_run *run);
+void fqa_usage_count(struct fqa_context *ctx, const struct fqa_result *result);
+void fqa_usage_read(struct fqa_card *card, const struct fqa_context *ctx,
+		    struct fqa_usage *usage);
+void fqa_show_fdinfo(struct seq_file *m, struct file *file);
+
+/* debugfs.c */
+void fqa_debugfs_init(void);
+void fqa_debugfs_exit(void);
+void fqa_debugfs_show(struct fqa_card *card);
+void fqa_debugfs_hide(struct fqa_card *card);
+
+/* sysfs.c */
+extern const struct attribute_group *fqa_card_groups[];
+
 /* coredump.c */
+extern const struct fqa_register fqa_registers[];
 int fqa_coredump_init(struct fqa_card *card);
 void fqa_coredump_exit(struct fqa_card *card);
 void fqa_coredump_take(struct fqa_card *card);

@@ -4,6 +4,7 @@
 #include <linux/slab.h>
 
 #include "fqa.h"
+#include "trace.h"
 
 /* How often an ABORT is repeated that came too early (the card had not read the RUN). */
 #define FQA_ABORT_POLL_MS	20
@@ -135,8 +136,10 @@ void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run)
 		hwq->began = jiffies;
 		hwq->looked = jiffies;
 		hwq->still = 0;
+		fqa_usage_begin(hwq);
 	}
 	list_add_tail(&run->node, &hwq->order);
+	trace_fqa_run_start(run, hwq->ring.qid);
 	fqa_run_command(run, &cmd);
 	cmd.cid = cpu_to_le16(run->cid);
 	fqa_ring_push(&hwq->ring, &cmd);
@@ -151,8 +154,10 @@ static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
 	hwq->runs[slot] = NULL;
 	hwq->inflight--;
 	/* The next one's turn. */
-	if (list_is_first(&run->node, &hwq->order))
+	if (list_is_first(&run->node, &hwq->order)) {
+		fqa_usage_end(hwq, run);
 		hwq->began = jiffies;
+	}
 	list_del(&run->node);
 	return run;
 }

@@ -127,12 +127,14 @@ static int __init fqa_module_init(void)
 	ret = class_register(&fqa_class);
 	if (ret)
 		goto err_unregister_region;
+	fqa_debugfs_init();
 	ret = fqa_pci_register();
 	if (ret)
-		goto err_unregister_class;
+		goto err_exit_debugfs;
 	return 0;
 
-err_unregister_class:
+err_exit_debugfs:
+	fqa_debugfs_exit();
 	class_unregister(&fqa_class);
 err_unregister_region:
 	unregister_chrdev_region(fqa_first_devt, FQA_MAX_CARDS);
@@ -150,6 +152,7 @@ static void __exit fqa_module_exit(void)
 	destroy_workqueue(fqa_wq);
 	destroy_workqueue(fqa_recovery_wq);
 	fqa_cards_wait_gone();
+	fqa_debugfs_exit();
 	class_unregister(&fqa_class);
 	unregister_chrdev_region(fqa_first_devt, FQA_MAX_CARDS);
 	ida_destroy(&fqa_minors);

@@ -6,6 +6,7 @@
 #include <linux/slab.h>
 
 #include "fqa.h"
+#include "trace.h"
 
 static struct fqa_queue *fqa_to_queue(struct fqa_object *obj)
 {
@@ -127,6 +128,8 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run)
 	lockdep_assert_held(&queue->obj.ctx->card->lock);
 	*result = run->result;
 	result->finished = true;
+	fqa_usage_count(queue->obj.ctx, result);
+	trace_fqa_run_complete(run);
 	queue->unfinished--;
 	while (queue->completed < queue->last &&
 	       queue->results[(queue->completed + 1) % queue->kept].finished)

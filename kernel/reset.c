@@ -11,6 +11,7 @@
 #include <linux/pci.h>
 
 #include "fqa.h"
+#include "trace.h"
 
 /* Resets with less than this between them are in quick succession. */
 #define FQA_CALM_MS		10000
@@ -312,10 +313,12 @@ void fqa_reset_work(struct work_struct *work)
 {
 	struct fqa_card *card = container_of(work, struct fqa_card, reset_work);
 
+	trace_fqa_reset(card);
 	fqa_coredump_take(card);
 	spin_lock(&card->lock);
 	card->stats.resets++;
 	spin_unlock(&card->lock);
 	fqa_reset_do(card);
+	trace_fqa_reset_done(card, fqa_card_is_dead(card) ? -ENODEV : 0);
 	queue_work(fqa_wq, &card->announce_work);
 }

@@ -5,6 +5,7 @@
 #include <linux/uaccess.h>
 
 #include "fqa.h"
+#include "trace.h"
 
 static void fqa_submit_drop(struct list_head *runs)
 {
@@ -81,6 +82,7 @@ static int fqa_submit_accept(struct fqa_queue *queue, struct list_head *runs, u6
 		queue->unfinished++;
 		ctx->unfinished++;
 		*sequence = run->sequence;
+		trace_fqa_run_submit(run);
 		fqa_sched_add(run);
 		fqa_sched_dispatch(card, &done);
 		ret = 1;

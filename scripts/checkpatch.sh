@@ -20,6 +20,8 @@ for file; do
 	# User space has the types of stdint.h.
 	case $file in
 	tests/*)	types="--ignore PREFER_KERNEL_TYPES" ;;
+	# TRACE_EVENT() is laid out as everywhere in the kernel.
+	*/trace.h)	types="--ignore PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" ;;
 	*)		types= ;;
 	esac
 	# checkpatch.pl reads .checkpatch.conf from the current folder.

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What differs between kernels, so that nothing else has to know. FQA_HAS_* come from
+ * kernel/Kbuild.probe, which looks for features, since distributions move them
+ * between versions.
+ */
+#ifndef FQA_COMPAT_H
+#define FQA_COMPAT_H
+
+/* A tracepoint's string is known from __string() since __assign_str() has one argument. */
+#ifdef FQA_HAS_ASSIGN_STR_1
+#define fqa_assign_str(dst, src)	__assign_str(dst)
+#else
+#define fqa_assign_str(dst, src)	__assign_str(dst, src)
+#endif
+
+#endif

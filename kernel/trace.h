@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Tracepoints: a run's way (submit, start, complete) and resets. Numbers are those that
+ * debugfs and fdinfo show: client is fdinfo's drm-client-id, queue and model are
+ * handles of that open file.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM fqaccel
+
+#if !defined(FQA_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define FQA_TRACE_H
+
+#include <linux/tracepoint.h>
+
+#include "compat.h"
+#include "fqa.h"
+
+TRACE_EVENT(fqa_run_submit,
+	TP_PROTO(const struct fqa_run *run),
+	TP_ARGS(run),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(&run->queue->obj.ctx->card->dev))
+		__field(u64, client)
+		__field(u64, sequence)
+		__field(u32, queue)
+		__field(u32, model)
+		__field(u32, batch)
+		__field(u32, waiting)
+	),
+	TP_fast_assign(
+		fqa_assign_str(dev, dev_name(&run->queue->obj.ctx->card->dev));
+		__entry->client = run->queue->obj.ctx->id;
+		__entry->sequence = run->sequence;
+		__entry->queue = run->queue->obj.handle;
+		__entry->model = run->model->obj.handle;
+		__entry->batch = run->batch;
+		__entry->waiting = run->queue->unfinished;
+	),
+	TP_printk("dev=%s client=%llu queue=%u sequence=%llu model=%u batch=%u unfinished=%u",
+		  __get_str(dev), __entry->client, __entry->queue, __entry->sequence,
+		  __entry->model, __entry->batch, __entry->waiting)
+);
+
+TRACE_EVENT(fqa_run_start,
+	TP_PROTO(const struct fqa_run *run, u16 qid),
+	TP_ARGS(run, qid),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(&run->queue->obj.ctx->card->dev))
+		__field(u64, client)
+		__field(u64, sequence)
+		__field(u32, queue)
+		__field(u16, qid)
+		__field(u16, cid)
+	),
+	TP_fast_assign(
+		fqa_assign_str(dev, dev_name(&run->queue->obj.ctx->card->dev));
+		__entry->client = run->queue->obj.ctx->id;
+		__entry->sequence = run->sequence;
+		__entry->queue = run->queue->obj.handle;
+		__entry->qid = qid;
+		__entry->cid = run->cid;
+	),
+	TP_printk("dev=%s client=%llu queue=%u sequence=%llu qid=%u cid=0x%04x",
+		  __get_str(dev), __entry->client, __entry->queue, __entry->sequence,
+		  __entry->qid, __entry->cid)
+);
+
+TRACE_EVENT(fqa_run_complete,
+	TP_PROTO(const struct fqa_run *run),
+	TP_ARGS(run),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(&run->queue->obj.ctx->card->dev))
+		__field(u64, client)
+		__field(u64, sequence)
+		__field(u64, cycles)
+		__field(u32, queue)
+		__field(u32, card_status)
+		__field(s32, status)
+	),
+	TP_fast_assign(
+		fqa_assign_str(dev, dev_name(&run->queue->obj.ctx->card->dev));
+		__entry->client = run->queue->obj.ctx->id;
+		__entry->sequence = run->sequence;
+		__entry->cycles = run->result.cycles;
+		__entry->queue = run->queue->obj.handle;
+		__entry->card_status = run->result.card_status;
+		__entry->status = run->result.status;
+	),
+	TP_printk("dev=%s client=%llu queue=%u sequence=%llu status=%d card_status=0x%02x cycles=%llu",
+		  __get_str(dev), __entry->client, __entry->queue, __entry->sequence,
+		  __entry->status, __entry->card_status, __entry->cycles)
+);
+
+TRACE_EVENT(fqa_reset,
+	TP_PROTO(struct fqa_card *card),
+	TP_ARGS(card),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(&card->dev))
+		__string(why, card->reset_why)
+	),
+	TP_fast_assign(
+		fqa_assign_str(dev, dev_name(&card->dev));
+		fqa_assign_str(why, card->reset_why);
+	),
+	TP_printk("dev=%s why=\"%s\"", __get_str(dev), __get_str(why))
+);
+
+TRACE_EVENT(fqa_reset_done,
+	TP_PROTO(struct fqa_card *card, int error),
+	TP_ARGS(card, error),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(&card->dev))
+		__field(int, error)
+	),
+	TP_fast_assign(
+		fqa_assign_str(dev, dev_name(&card->dev));
+		__entry->error = error;
+	),
+	TP_printk("dev=%s error=%d", __get_str(dev), __entry->error)
+);
+
+#endif
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
