@@ -26,6 +26,8 @@ EVAL_SRCS := tools/fqaccel-eval.c $(TOOLS_RUN_SRCS) \
 INFO_SRCS := tools/fqaccel-info.c tools/fqaccel-info-cards.c tools/fqaccel-info-model.c \
 	tools/common/cli.c tools/common/file.c
 
+SMI_SRCS := tools/fqaccel-smi.c tools/fqaccel-smi-read.c tools/common/cli.c
+
 RUN_LIBS := $(IMG_LIBS) -lm
 EVAL_LIBS := $(IMG_LIBS) -lopenblas -lm
 INFO_LIBS := -lpci -lm
@@ -45,5 +47,6 @@ endef
 $(eval $(call tool,run,$(RUN_SRCS),$(RUN_LIBS)))
 $(eval $(call tool,eval,$(EVAL_SRCS),$(EVAL_LIBS)))
 $(eval $(call tool,info,$(INFO_SRCS),$(INFO_LIBS)))
+$(eval $(call tool,smi,$(SMI_SRCS)))
 
-MANPAGES += doc/man/fqaccel-run.1 doc/man/fqaccel-eval.1 doc/man/fqaccel-info.1
+MANPAGES += doc/man/fqaccel-run.1 doc/man/fqaccel-eval.1 doc/man/fqaccel-info.1 doc/man/fqaccel-smi.1

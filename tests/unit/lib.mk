@@ -12,7 +12,8 @@ $(eval $(call unit_test,test_lib_threads,tests/unit/smallnet.c,$(LIB_TEST_OBJS))
 TESTS += tests/unit/lib_abi.t
 
 # The tools, with the small networks that they are tested on.
-TESTS += tests/unit/tools_eval.t tests/unit/tools_info.t tests/unit/tools_run.t
+TESTS += tests/unit/tools_eval.t tests/unit/tools_info.t tests/unit/tools_run.t \
+	tests/unit/tools_smi.t
 TEST_DEPS += $(O)/tests/make_smallnet
 $(O)/tests/make_smallnet: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_smallnet.c \
 		tests/unit/smallnet.c tools/common/file.c) $(FQZ_SAN_OBJS)

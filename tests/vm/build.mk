@@ -24,7 +24,8 @@ vm-ready:
 # Programs that run in the guest, in this order. Other fragments add theirs with +=; what
 # unplugs the card comes last.
 GUEST_PROGRAMS := $(addprefix $(O)/guest/,compare crowd kill)
-GUEST_TESTS += tests/vm/guest/sample.sh $(GUEST_PROGRAMS) tests/vm/guest/module.sh
+GUEST_TESTS += tests/vm/guest/sample.sh $(GUEST_PROGRAMS) tests/vm/guest/smi.sh \
+	tests/vm/guest/module.sh
 GUEST_TESTS_LAST := tests/vm/guest/unplug.sh
 
 $(GUEST_PROGRAMS): $(O)/guest/%: $(O)/obj/tests/vm/guest/%.o $(O)/obj/tests/vm/guest/guest.o \
