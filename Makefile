@@ -137,4 +137,5 @@ help:
 	@echo 'make fuzz       fuzz the parsers for a while (FUZZ_SECONDS=60 each)'
 	@echo 'make bench      sizes and speeds of the coders of weights (BENCH=file.fqz ...)'
 	@echo 'make install    into PREFIX=$(PREFIX); make module_install for the driver'
+	@echo 'make dkms       give the driver to DKMS, which builds it for each kernel'
 	@echo 'make clean      remove $(O)/'

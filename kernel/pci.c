@@ -64,7 +64,7 @@ static int fqa_irqs_request(struct fqa_card *card)
 
 	ret = pci_alloc_irq_vectors(pdev, 1, card->nr_hwqs + 1, PCI_IRQ_MSIX);
 	if (ret < 0) {
-		dev_err(&pdev->dev, "no MSI-X vector: error %d\n", ret);
+		dev_err(&pdev->dev, "no MSI-X vector: error %d (booted with pci=nomsi?)\n", ret);
 		return ret;
 	}
 	card->nr_vectors = ret;
@@ -122,7 +122,8 @@ static int fqa_pci_enable(struct fqa_card *card)
 	if (ret)
 		goto err_disable_device;
 	if (pci_resource_len(pdev, FQA_BAR_REGS) < FQA_BAR_REGS_SIZE) {
-		dev_err(&pdev->dev, "BAR %d is too small\n", FQA_BAR_REGS);
+		dev_err(&pdev->dev, "BAR %d has no room for the registers (see pci=realloc)\n",
+			FQA_BAR_REGS);
 		ret = -ENODEV;
 		goto err_release_regions;
 	}
@@ -163,7 +164,9 @@ static int fqa_pci_start(struct fqa_card *card)
 	/* Whoever used the card before may have left it running. */
 	ret = fqa_hw_disable(card);
 	if (ret) {
-		dev_err(&pdev->dev, "the card does not reset: error %d\n", ret);
+		dev_err(&pdev->dev,
+			"the card does not reset: error %d; try its file reset in sysfs, or power\n",
+			ret);
 		return ret;
 	}
 	ret = fqa_pools_create(card);

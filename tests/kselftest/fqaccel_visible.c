@@ -154,7 +154,7 @@ TEST_F(visible, nothing_to_write)
 	DIR *dir;
 
 	dir = opendir(self->class);
-	ASSERT_NE(NULL, dir);
+	ASSERT_TRUE(!!dir);
 	while ((entry = readdir(dir))) {
 		snprintf(path, sizeof(path), "%s/%s", self->class, entry->d_name);
 		ASSERT_EQ(0, lstat(path, &st));
@@ -207,10 +207,10 @@ TEST_F(visible, fdinfo)
 	ASSERT_EQ(0, test_info(fd, &info));
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
-	EXPECT_NE(NULL, strstr(text, "drm-driver:\tfqaccel\n"));
+	EXPECT_TRUE(!!strstr(text, "drm-driver:\tfqaccel\n"));
 	snprintf(path, sizeof(path), "drm-pdev:\t%04x:%02x:%02x.%x\n", info.pci_domain,
 		 info.pci_bdf >> 8, info.pci_bdf >> 3 & 0x1f, info.pci_bdf & 7);
-	EXPECT_NE(NULL, strstr(text, path)) TH_LOG("no %s in %s", path, text);
+	EXPECT_TRUE(!!strstr(text, path)) TH_LOG("no %s in %s", path, text);
 	EXPECT_NE(fdinfo_value(fd, "drm-client-id"), fdinfo_value(other, "drm-client-id"));
 	EXPECT_EQ(RUNS, fdinfo_value(fd, "fqaccel-runs"));
 	EXPECT_EQ(0, fdinfo_value(fd, "fqaccel-errors"));
@@ -270,14 +270,14 @@ TEST_F(visible, tracepoints)
 	submit = find_event(text, "fqa_run_submit:", who);
 	start = find_event(text, "fqa_run_start:", who);
 	complete = find_event(text, "fqa_run_complete:", who);
-	EXPECT_NE(NULL, submit);
-	EXPECT_LT(submit, start);
-	EXPECT_LT(start, complete);
-	EXPECT_NE(NULL, find_event(text, "fqa_run_complete:", "status=0 "));
+	EXPECT_TRUE(!!submit);
+	EXPECT_TRUE(submit < start);
+	EXPECT_TRUE(start < complete);
+	EXPECT_TRUE(!!find_event(text, "fqa_run_complete:", "status=0 "));
 	reset = find_event(text, "fqa_reset:", "dev=fqaccel");
 	done = find_event(text, "fqa_reset_done:", "error=0");
-	EXPECT_LT(complete, reset);
-	EXPECT_LT(reset, done);
+	EXPECT_TRUE(complete < reset);
+	EXPECT_TRUE(reset < done);
 }
 
 TEST_F(visible, debugfs)
@@ -291,19 +291,19 @@ TEST_F(visible, debugfs)
 	snprintf(path, sizeof(path), "%s/registers", self->debugfs);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
 	EXPECT_EQ(0, strncmp(text, "ID ", 3));
-	EXPECT_NE(NULL, strstr(text, "PROGRESS(1)"));
+	EXPECT_TRUE(!!strstr(text, "PROGRESS(1)"));
 	snprintf(path, sizeof(path), "%s/queues", self->debugfs);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
 	snprintf(want, sizeof(want), "\n%6llu %3d %5u ", client, getpid(), self->rig.queue);
-	EXPECT_NE(NULL, strstr(text, want)) TH_LOG("no '%s' in %s", want + 1, text);
+	EXPECT_TRUE(!!strstr(text, want)) TH_LOG("no '%s' in %s", want + 1, text);
 	snprintf(path, sizeof(path), "%s/models", self->debugfs);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
 	snprintf(want, sizeof(want), " %6llu %5u loaded ", client, self->rig.model.handle);
-	EXPECT_NE(NULL, strstr(text, want)) TH_LOG("no '%s' in %s", want, text);
+	EXPECT_TRUE(!!strstr(text, want)) TH_LOG("no '%s' in %s", want, text);
 	snprintf(path, sizeof(path), "%s/clients", self->debugfs);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
 	snprintf(want, sizeof(want), "\n%6llu %3d open ", client, getpid());
-	EXPECT_NE(NULL, strstr(text, want)) TH_LOG("no '%s' in %s", want + 1, text);
+	EXPECT_TRUE(!!strstr(text, want)) TH_LOG("no '%s' in %s", want + 1, text);
 	snprintf(path, sizeof(path), "%s/runs", self->debugfs);
 	ASSERT_EQ(0, read_text(path, text, sizeof(text)));
 	EXPECT_EQ(0, strncmp(text, "qid ", 4));

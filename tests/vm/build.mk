@@ -55,5 +55,5 @@ check-debug:
 	+$(MAKE) -s -j$(JOBS) WERROR=1 qemu guest-tests $(GUEST_TESTS_DEBUG)
 	prove --failures --exec tests/vm/test_kernel.sh tests/vm/kernels/debug
 
-TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh
+TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_dkms.sh
 TEST_DEPS += qemu guest guest-tests
