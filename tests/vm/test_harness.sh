@@ -50,6 +50,24 @@ FQACCEL_VM_TIMEOUT=15 vm hang 'sleep 600'
 is $status 125 'a command that does not end'
 ok 'is told from a crash' says hang.err 'no verdict within 15 s'
 
+# What may be skipped is listed, and has to be.
+cat >build/skips.sh <<'EOT'
+#!/bin/sh
+echo 'ok 1 - one # SKIP for a reason'
+echo 'ok 2 # SKIP without a name'
+echo 'ok 3 - two # SKIP for no reason'
+echo 'ok 4 - three'
+echo 1..4
+EOT
+chmod 755 build/skips.sh
+printf '# a list\nskips.sh: one\nskips.sh: without a name  # why\nskips.sh: three\n' >build/skips
+FQACCEL_SKIPS=../../../build/skips tests/vm/test_guest.sh build/skips.sh \
+	>"$FQACCEL_OUT/skips.out" 2>"$FQACCEL_OUT/skips.err"
+ok 'a skip that is listed' says skips.out '^ok 1 - skips.sh: one # SKIP for a reason$'
+ok 'one that is listed by its reason' says skips.out '^ok 2 - skips.sh: # SKIP without a name$'
+ok 'one that is not listed fails' says skips.out '^not ok 3 - skips.sh: two: skipped'
+ok 'a listed one that does not come, too' says skips.out 'not ok 5 .*did not skip.*: three$'
+
 FQACCEL_CARD=no-such-device vm nocard true
 is $status 125 'an emulator that does not start'
 ok 'says why' says nocard.err 'no-such-device'
