@@ -59,6 +59,7 @@
 #include <linux/fs.h>
 #include <linux/idr.h>
 #include <linux/kref.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mempool.h>
 #include <linux/mutex.h>
@@ -201,11 +202,11 @@ struct fqa_hwq {
 	/* ABORTs under way that name a CID of the slot, which is not reused until then. */
 	unsigned int held[FQA_IO_SLOTS];
 
-	/* The watchdog's. Times are jiffies, and mean something while there are runs. */
+	/* The watchdog's. Times are of ktime_get(), and mean something while there are runs. */
 	u32 progress;			/* the register, when last looked at */
-	unsigned long looked;
-	unsigned long still;		/* for how long it has not changed */
-	unsigned long began;		/* when the first run's turn came */
+	ktime_t looked;
+	ktime_t still;			/* for how long it has not changed */
+	ktime_t began;			/* when the first run's turn came */
 	u64 since;			/* the same in ns, or when its time was last counted */
 	bool waiting;			/* a completion at waiting_at had not been taken */
 	u16 waiting_at;
@@ -217,7 +218,7 @@ struct fqa_hwq {
 struct fqa_vector {
 	struct fqa_card *card;
 	unsigned int index;
-	bool requested;
+	int irq;		/* once requested; else 0 */
 	char name[32];
 };
 

@@ -133,8 +133,8 @@ void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run)
 	hwq->runs[slot] = run;
 	hwq->inflight++;
 	if (list_empty(&hwq->order)) {
-		hwq->began = jiffies;
-		hwq->looked = jiffies;
+		hwq->began = ktime_get();
+		hwq->looked = hwq->began;
 		hwq->still = 0;
 		fqa_usage_begin(hwq);
 	}
@@ -156,7 +156,7 @@ static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
 	/* The next one's turn. */
 	if (list_is_first(&run->node, &hwq->order)) {
 		fqa_usage_end(hwq, run);
-		hwq->began = jiffies;
+		hwq->began = ktime_get();
 	}
 	list_del(&run->node);
 	return run;

@@ -34,7 +34,7 @@ void fqa_irqs_disable(struct fqa_card *card)
 	unsigned int i;
 
 	for (i = 0; i < card->nr_vectors; i++)
-		disable_irq(pci_irq_vector(card->pdev, i));
+		disable_irq(card->vectors[i].irq);
 }
 
 void fqa_irqs_enable(struct fqa_card *card)
@@ -42,7 +42,7 @@ void fqa_irqs_enable(struct fqa_card *card)
 	unsigned int i;
 
 	for (i = 0; i < card->nr_vectors; i++)
-		enable_irq(pci_irq_vector(card->pdev, i));
+		enable_irq(card->vectors[i].irq);
 }
 
 static void fqa_irqs_free(struct fqa_card *card)
@@ -50,8 +50,8 @@ static void fqa_irqs_free(struct fqa_card *card)
 	unsigned int i;
 
 	for (i = 0; i < card->nr_vectors; i++)
-		if (card->vectors[i].requested)
-			free_irq(pci_irq_vector(card->pdev, i), &card->vectors[i]);
+		if (card->vectors[i].irq)
+			free_irq(card->vectors[i].irq, &card->vectors[i]);
 	pci_free_irq_vectors(card->pdev);
 }
 
@@ -60,7 +60,7 @@ static int fqa_irqs_request(struct fqa_card *card)
 	struct pci_dev *pdev = card->pdev;
 	struct fqa_vector *vector;
 	unsigned int i;
-	int ret;
+	int ret, irq;
 
 	ret = pci_alloc_irq_vectors(pdev, 1, card->nr_hwqs + 1, PCI_IRQ_MSIX);
 	if (ret < 0) {
@@ -78,13 +78,15 @@ static int fqa_irqs_request(struct fqa_card *card)
 		vector->card = card;
 		vector->index = i;
 		snprintf(vector->name, sizeof(vector->name), "%s-%u", dev_name(&card->dev), i);
-		ret = request_threaded_irq(pci_irq_vector(pdev, i), NULL, fqa_irq_thread,
-					   IRQF_ONESHOT, vector->name, vector);
+		irq = pci_irq_vector(pdev, i);
+		ret = request_threaded_irq(irq, NULL, fqa_irq_thread, IRQF_ONESHOT,
+					   vector->name, vector);
 		if (ret) {
 			fqa_irqs_free(card);
 			return ret;
 		}
-		vector->requested = true;
+		/* pci_irq_vector() takes a mutex that the reset work must not wait for. */
+		vector->irq = irq;
 	}
 	return 0;
 }

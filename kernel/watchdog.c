@@ -5,6 +5,7 @@
  */
 #include <linux/dma-fence.h>
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/minmax.h>
 #include <linux/pci.h>
 
@@ -14,11 +15,15 @@
 #define FQA_LOOKS_PER_HANG	4
 #define FQA_LOOK_MAX_MS		250
 
+static unsigned int fqa_watchdog_ms(void)
+{
+	return min_t(unsigned int, fqa_hang_ms() / FQA_LOOKS_PER_HANG, FQA_LOOK_MAX_MS);
+}
+
 /* In jiffies, between two looks. */
 unsigned long fqa_watchdog_interval(void)
 {
-	return msecs_to_jiffies(min_t(unsigned int, fqa_hang_ms() / FQA_LOOKS_PER_HANG,
-				      FQA_LOOK_MAX_MS));
+	return msecs_to_jiffies(fqa_watchdog_ms());
 }
 
 /*
@@ -50,13 +55,12 @@ static bool fqa_watch_interrupt(struct fqa_card *card, struct fqa_hwq *hwq)
 /* Whether the queue's first run has taken so long that it is to end, or to end at last. */
 static bool fqa_watch_limit(struct fqa_hwq *hwq, struct fqa_run *run)
 {
+	s64 ms = ktime_ms_delta(ktime_get(), hwq->began);
 	unsigned int limit = fqa_run_limit_ms();
 
-	if (limit && time_after(jiffies, hwq->began + msecs_to_jiffies(limit)))
+	if (limit && ms > limit)
 		fqa_hwq_limit(hwq, run);
-	return run->limited &&
-	       time_after(jiffies, hwq->began + msecs_to_jiffies(limit) +
-			  msecs_to_jiffies(FQA_ADMIN_TIMEOUT_MS));
+	return run->limited && ms > (s64)limit + FQA_ADMIN_TIMEOUT_MS;
 }
 
 /*
@@ -66,15 +70,15 @@ static bool fqa_watch_limit(struct fqa_hwq *hwq, struct fqa_run *run)
 static bool fqa_watch_progress(struct fqa_hwq *hwq)
 {
 	u32 progress = fqa_hw_read(hwq->ring.card, FQA_REG_PROGRESS(hwq->ring.qid));
-	unsigned long now = jiffies;
+	ktime_t now = ktime_get();
 
 	if (progress != hwq->progress)
 		hwq->still = 0;
 	else
-		hwq->still += min(now - hwq->looked, 2 * fqa_watchdog_interval());
+		hwq->still += min(now - hwq->looked, ms_to_ktime(2 * fqa_watchdog_ms()));
 	hwq->progress = progress;
 	hwq->looked = now;
-	return hwq->still > msecs_to_jiffies(fqa_hang_ms());
+	return ktime_to_ms(hwq->still) >= fqa_hang_ms();
 }
 
 /* True: the run that the card executes is guilty, and a reset has been claimed. */
@@ -87,8 +91,8 @@ static bool fqa_watch_run(struct fqa_card *card, struct fqa_hwq *hwq)
 	if (card->state != FQA_STATE_LIVE || !run || fqa_ring_waiting(&hwq->ring))
 		return false;
 	if (fqa_watch_progress(hwq)) {
-		if (!fqa_reset_claim(card, "made no progress with a run of process %d for %u ms",
-				     run->queue->obj.ctx->pid, jiffies_to_msecs(hwq->still)))
+		if (!fqa_reset_claim(card, "made no progress with a run of process %d for %lld ms",
+				     run->queue->obj.ctx->pid, ktime_to_ms(hwq->still)))
 			return false;
 	} else if (fqa_watch_limit(hwq, run)) {
 		if (!fqa_reset_claim(card, "does not end a run of process %d in spite of an ABORT",

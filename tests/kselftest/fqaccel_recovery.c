@@ -15,11 +15,12 @@
 #include "kselftest_harness.h"
 
 #define HANG_MS		400
-#define SOON_MS		5000	/* a hang is over by then, on any kernel */
+#define SLOW_HANG_MS	4000	/* where the test has to do something before it is seen */
+#define SOON_MS		15000	/* a hang is over by then, on any kernel and busy machine */
 
 /* Batches: far longer than HANG_MS, on a card of any speed that QEMU has. */
 #define ENDLESS_BATCH	65536
-#define LONG_BATCH	16000
+#define LONG_BATCH	32768
 
 #define SC_ABORTED	0x30	/* CARD.md section 7 */
 
@@ -190,7 +191,7 @@ TEST_F_TIMEOUT(recovery, lost_interrupt, 60)
 	unsigned long long lost = get_counter("lost_interrupts");
 	int64_t start;
 
-	ASSERT_EQ(0, set_parameter("hang_ms", 20000));
+	ASSERT_EQ(0, set_parameter("hang_ms", 10 * SOON_MS));
 	ASSERT_EQ(0, set_fault(self->monitor, "drop-irq", 1));
 	start = test_now();
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
@@ -248,13 +249,13 @@ TEST_F_TIMEOUT(recovery, model_lost, 60)
 	struct fqaccel_submit arg;
 	struct fqaccel_wait wait;
 
-	ASSERT_EQ(0, set_parameter("hang_ms", 2000));
+	ASSERT_EQ(0, set_parameter("hang_ms", SLOW_HANG_MS));
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
 	usleep(200000);
 	/* The next transfer of data is the image's. */
 	ASSERT_EQ(0, set_fault(self->monitor, "fail-dma", 1));
-	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, 1, 2 * SOON_MS, &wait));
+	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, 1, SOON_MS, &wait));
 	EXPECT_EQ(-ETIMEDOUT, wait.status);
 	ASSERT_EQ(0, run_once(&self->rig, 1, &wait));
 	EXPECT_EQ(-EIO, wait.status);
@@ -314,7 +315,7 @@ TEST_F_TIMEOUT(recovery, repeated_guilt, 120)
 	ASSERT_EQ(0, test_queue(other.fd, 1, &full));
 	for (i = 0; i < 2; i++)
 		EXPECT_EQ(-ETIMEDOUT, hang_once(self->monitor, &other, &wait));
-	ASSERT_EQ(0, set_parameter("hang_ms", 2000));
+	ASSERT_EQ(0, set_parameter("hang_ms", SLOW_HANG_MS));
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	run = test_rig_run(&other, 1);
 	ASSERT_EQ(0, test_submit(other.fd, full, 0, &run, 1, &arg));
@@ -324,7 +325,7 @@ TEST_F_TIMEOUT(recovery, repeated_guilt, 120)
 	for (i = 0; i < 40; i++)
 		ASSERT_EQ(0, test_submit(other.fd, other.queue, 0, &run, 1, &arg));
 
-	ASSERT_EQ(0, test_wait(other.fd, full, 1, 2 * SOON_MS, &wait));
+	ASSERT_EQ(0, test_wait(other.fd, full, 1, SOON_MS, &wait));
 	EXPECT_EQ(-ETIMEDOUT, wait.status);
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
@@ -393,8 +394,8 @@ static pid_t start_user(const struct test_data *data, int monitor)
 	if (test_rig_open(&rig, data, LONG_BATCH))
 		_exit(1);
 	run = test_rig_run(&rig, 1);
-	/* The second one is met by the reset, whose first try so lasts for two seconds. */
-	if (set_fault(monitor, "corrupt-cqe", 2))
+	/* The further ones are met by the reset, whose first tries so take two seconds each. */
+	if (set_fault(monitor, "corrupt-cqe", 3))
 		_exit(2);
 	for (i = 0; i < 40; i++) {
 		if (test_submit(rig.fd, rig.queue, 0, &run, 1, &arg))
@@ -420,17 +421,15 @@ static bool in_recovery(int log)
 TEST_F_TIMEOUT(recovery, killed_during_recovery, 90)
 {
 	pid_t pid = start_user(&self->data, self->monitor);
-	int64_t start;
 	int status;
 
 	ASSERT_LT(0, pid);
 	EXPECT_TRUE(in_recovery(self->log));
-	start = test_now();
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_TRUE(WIFSIGNALED(status));
 	/* Death does not wait for the card. */
-	EXPECT_GT(1500, (test_now() - start) / 1000000);
+	EXPECT_GT(0, test_log_find(self->log, "reset done"));
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 	EXPECT_EQ(self->resets + 1, get_counter("resets"));
 }
@@ -445,9 +444,11 @@ TEST_F_TIMEOUT(recovery, unbound_during_recovery, 90)
 	EXPECT_TRUE(in_recovery(self->log));
 	start = test_now();
 	EXPECT_EQ(0, write_driver("unbind", &self->before));
-	EXPECT_GT(2 * SOON_MS, (test_now() - start) / 1000000);
+	EXPECT_GT(SOON_MS, (test_now() - start) / 1000000);
 	EXPECT_EQ(0, kill(pid, SIGKILL));
 	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	/* What is left of it is not for the new start. */
+	ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", 0));
 	ASSERT_EQ(0, write_driver("bind", &self->before));
 	ASSERT_EQ(0, test_rig_open(&rig, &self->data, self->data.pictures));
 	fill_input(&rig, &self->data);
