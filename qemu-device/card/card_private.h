@@ -109,6 +109,7 @@ struct card_image {
 	uint32_t refs;
 	uint32_t runs;			/* commands that use it */
 	struct card_model *model;
+	uint64_t decoded;		/* of the model, as counted in card->decoded */
 	struct card_block image, arena;
 	bool arena_taken;		/* by a RUN */
 };

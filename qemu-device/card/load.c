@@ -31,8 +31,7 @@ void card_image_put(struct card *card, struct card_image *image)
 {
 	if (--image->refs)
 		return;
-	if (image->model)
-		card->decoded -= image->model->decoded;
+	card->decoded -= image->decoded;
 	card_model_free(image->model);
 	card_memory_free(&card->memory, &image->image);
 	card_memory_free(&card->memory, &image->arena);
@@ -161,7 +160,9 @@ static enum card_advance load_wait(struct card *card, struct card_command *cmd)
 	}
 	if (load->err)
 		return card_command_end(cmd, FQA_SC_INTERNAL);
-	card->decoded += load->image->model->decoded;
+	/* Only from now on: an ABORT may have come after the worker, but before us. */
+	load->image->decoded = load->image->model->decoded;
+	card->decoded += load->image->decoded;
 	cmd->advance = load_arena;
 	return CARD_AGAIN;
 }

@@ -252,6 +252,40 @@ static void test_abort_load(void)
 	bench_exit(&b);
 }
 
+/* The worker has decoded the image, but the card does not know it yet. */
+static void test_abort_load_decoded(void)
+{
+	struct fqa_hw_command cmd;
+	struct fqa_hw_completion c[2];
+	struct card_work *work;
+	struct bench b;
+	int i;
+
+	bench_init(&b, 0);
+	b.h.hold = true;
+	/* More often than there are images, whose decoded bytes would make up for it. */
+	for (i = 0; i < 2; i++) {
+		cmd = load_command(&b, 50, 7);
+		host_submit(&b.h, &b.admin, &cmd);
+		host_pump(&b.h);
+		if (b.h.work_first == b.h.work_last)
+			bail("the LOAD has no work");
+		work = b.h.works[b.h.work_first++ % HOST_WORKS];
+		card_work_run(work);
+		cmd = abort_command(0, 50);
+		host_submit(&b.h, &b.admin, &cmd);
+		host_pump(&b.h);
+		ok(host_take(&b.h, &b.admin, &c[0]) && host_take(&b.h, &b.admin, &c[1]) &&
+		   FQA_STATUS_CODE(le16toh(c[0].status)) == FQA_SC_ABORTED,
+		   "a LOAD aborted when it was decoded");
+		card_work_end(b.h.card, work);
+	}
+	b.h.hold = false;
+	cmd = load_command(&b, 52, 7);
+	is_int(host_do(&b.h, &b.admin, &cmd, NULL), 0, "further images are taken");
+	bench_exit(&b);
+}
+
 static void test_busy(void)
 {
 	struct fqa_hw_command cmd, unload = { .opcode = FQA_OP_UNLOAD, .cid = htole16(3) };
@@ -489,6 +523,7 @@ int main(void)
 	test_abort_waiting();
 	test_abort_full();
 	test_abort_load();
+	test_abort_load_decoded();
 	test_busy();
 	test_delete();
 	test_reset();
