@@ -47,7 +47,7 @@ static bool fqa_watch_interrupt(struct fqa_card *card, struct fqa_hwq *hwq)
 	spin_unlock(&card->lock);
 	if (first)
 		dev_warn(&card->pdev->dev,
-			 "an interrupt of queue %u got lost; further ones are only counted\n",
+			 "an interrupt of queue %u got lost or is very late; further ones are only counted\n",
 			 hwq->ring.qid);
 	return lost;
 }
