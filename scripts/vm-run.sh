@@ -139,7 +139,7 @@ cat "$work/err" >&2 &
 children="$children $!"
 copies="$copies $!"
 console=$out/console.log
-rm -f "$console"
+rm -f "$console" "$out/dmesg"
 rc=0
 timeout --foreground --kill-after=10 "${FQACCEL_VM_TIMEOUT:-600}" "$qemu" "$@" \
 	-chardev "file,id=out0,path=$work/out" \
@@ -170,6 +170,8 @@ if [ "$(tail -n 1 "$work/verdict" 2>/dev/null)" != end ]; then
 	die "the guest died without a verdict (qemu's status $rc); the console is in $console"
 fi
 if grep '^kernel ' "$work/verdict" >&2; then
+	[ ! -e "$out/dmesg" ] || grep -m 1 -A 80 -E 'BUG:|WARNING:|Oops|Call Trace|UBSAN:|DMA-API: [^pd]' \
+		"$out/dmesg" >&2
 	die "the guest's kernel complained"
 fi
 [ $rc -eq 0 ] || die "qemu ended with status $rc"
