@@ -117,7 +117,7 @@ TEST_F(model, bad_arguments)
 
 	EXPECT_EQ(-EINVAL, test_load(self->fd, self->data.model, 0, &model));
 	EXPECT_EQ(-EINVAL, test_load(self->fd, self->data.model, 1ULL << 32, &model));
-	EXPECT_EQ(-EINVAL, test_load(self->fd, self->data.model, SIZE_MAX, &model));
+	EXPECT_EQ(-EINVAL, test_load(self->fd, self->data.model, UINT64_MAX, &model));
 	EXPECT_EQ(-EFAULT, test_load(self->fd, NULL, 4096, &model));
 	EXPECT_EQ(-EFAULT, test_load(self->fd, (void *)-4096L, 4096, &model));
 	EXPECT_EQ(0, model.card_status);

@@ -90,7 +90,7 @@ static inline int test_buffer(int fd, size_t length, uint32_t flags, struct test
 	return buf->data == MAP_FAILED ? -errno : 0;
 }
 
-static inline int test_load(int fd, const void *image, size_t length,
+static inline int test_load(int fd, const void *image, uint64_t length,
 			    struct fqaccel_model_load *arg)
 {
 	memset(arg, 0, sizeof(*arg));
