@@ -11,7 +11,7 @@
 #define FQA_ALL_ONES	0xffffffff
 
 /* At least this long for READY, whatever the card promises: it may be emulated. */
-#define FQA_READY_MIN_MS	2000
+#define FQA_READY_MIN_MS	5000
 
 u32 fqa_hw_read(struct fqa_card *card, u32 reg)
 {
