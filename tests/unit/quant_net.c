@@ -2,6 +2,7 @@
 /* See quant_net.h. */
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "net/graph.h"
 #include "net/rng.h"
@@ -78,4 +79,24 @@ struct calib_set quant_net_pictures(size_t n)
 		pixels[i] = (uint8_t)(128 + 100 * quant_net_uniform(50, i / 12) +
 				      27 * quant_net_uniform(51, i));
 	return (struct calib_set){ n, pixels, 1.0f / 255 };
+}
+
+bool quant_net_same(const struct qnet *a, const struct qnet *b)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->net->layer_count; i++) {
+		const struct fqz_layer *f = &a->layers[i].f, *g = &b->layers[i].f;
+		uint32_t c = a->tensors[f->output].c;
+
+		if (a->tensors[i].scale != b->tensors[i].scale || f->bias_shift != g->bias_shift)
+			return false;
+		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) ||
+				 memcmp(f->bias, g->bias, 2 * c) || memcmp(f->shift, g->shift, c)))
+			return false;
+		if (f->symbols && memcmp(f->symbols, g->symbols,
+					 net_layer_weights(a->net, &a->net->layers[i])))
+			return false;
+	}
+	return true;
 }

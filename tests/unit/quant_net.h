@@ -3,7 +3,7 @@
 #ifndef QUANT_NET_H
 #define QUANT_NET_H
 
-#include "net/calib.h"
+#include "net/quantize.h"
 
 #define QUANT_NET_PIXELS	(3 * 12 * 12)
 #define QUANT_NET_PICTURES	64
@@ -16,6 +16,9 @@ struct net *quant_net(void);
 
 /** quant_net_pictures() - the first @n of its pictures. */
 struct calib_set quant_net_pictures(size_t n);
+
+/** quant_net_same() - whether two quantized networks have the same bits. */
+bool quant_net_same(const struct qnet *a, const struct qnet *b);
 
 /** quant_net_fill() - @n weights by key, malloc()ed. */
 float *quant_net_fill(size_t n, uint64_t stream, float scale);

@@ -196,26 +196,6 @@ static struct qnet *quantize(struct net *n, const struct calib_set *set, unsigne
 	return q;
 }
 
-static bool same(const struct qnet *a, const struct qnet *b)
-{
-	uint32_t i;
-
-	for (i = 0; i < a->net->layer_count; i++) {
-		const struct fqz_layer *f = &a->layers[i].f, *g = &b->layers[i].f;
-		uint32_t c = a->tensors[f->output].c;
-
-		if (a->tensors[i].scale != b->tensors[i].scale || f->bias_shift != g->bias_shift)
-			return false;
-		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) ||
-				 memcmp(f->bias, g->bias, 2 * c) || memcmp(f->shift, g->shift, c)))
-			return false;
-		if (f->symbols && memcmp(f->symbols, g->symbols,
-					 net_layer_weights(a->net, &a->net->layers[i])))
-			return false;
-	}
-	return true;
-}
-
 static void test_network(void)
 {
 	struct calib_set set = quant_net_pictures(QUANT_NET_PICTURES);
@@ -228,8 +208,8 @@ static void test_network(void)
 	coarse = quantize(n, &set, 2, true, 3);
 	if (!one || !three || !nearest || !coarse)
 		bail("the small network is not quantized");
-	ok(same(one, three), "a network's bits are the same from 1 thread and from 3");
-	ok(!same(one, nearest), "and others with nearest rounding");
+	ok(quant_net_same(one, three), "a network's bits are the same from 1 thread and from 3");
+	ok(!quant_net_same(one, nearest), "and others with nearest rounding");
 	ok(one->layers[7].snr > 18, "its output is close to the float one: %.1f dB",
 	   one->layers[7].snr);
 	ok(one->layers[7].snr > nearest->layers[7].snr + 3,

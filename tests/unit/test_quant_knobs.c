@@ -31,23 +31,6 @@ static struct qnet *quantize(struct net *n, const struct quantize_options *o)
 	return q;
 }
 
-static bool same(const struct qnet *a, const struct qnet *b)
-{
-	uint32_t i;
-
-	for (i = 0; i < a->net->layer_count; i++) {
-		const struct fqz_layer *f = &a->layers[i].f, *g = &b->layers[i].f;
-		uint32_t c = a->tensors[f->output].c;
-
-		if (f->scale && (memcmp(f->scale, g->scale, 2 * c) || memcmp(f->bias, g->bias, 2 * c)))
-			return false;
-		if (f->symbols && memcmp(f->symbols, g->symbols,
-					 net_layer_weights(a->net, &a->net->layers[i])))
-			return false;
-	}
-	return true;
-}
-
 /* Weights of the four layers together; how many are cut, and whether all of these are symbol 0. */
 static size_t count(const struct qnet *q, size_t *cut)
 {
@@ -87,10 +70,10 @@ static void test_sparsity(const char *what, enum quantize_prune prune, bool feed
 	   cut);
 	o.weights.threads = 3;
 	three = quantize(again, &o);
-	ok(same(q, three), "%s: the same from 2 threads and from 3", what);
+	ok(quant_net_same(q, three), "%s: the same from 2 threads and from 3", what);
 	qnet_destroy(three);
 	three = quantize(n, &o);
-	ok(same(q, three), "%s: and when the network is quantized again", what);
+	ok(quant_net_same(q, three), "%s: and when the network is quantized again", what);
 	qnet_destroy(q);
 	qnet_destroy(three);
 	net_destroy(n);
@@ -282,7 +265,7 @@ static void test_effects(void)
 		else
 			other.range = i == 3 ? CALIB_MINMAX : CALIB_PERCENTILE;
 		p = quantize(n, &other);
-		ok(!same(p, q), "%s has an effect", what[i]);
+		ok(!quant_net_same(p, q), "%s has an effect", what[i]);
 		qnet_destroy(p);
 	}
 	qnet_destroy(q);
