@@ -78,7 +78,7 @@ final=$dir/$release-$(echo "$version" | tr -c 'A-Za-z0-9.\n' _)
 # script in each one's place starts it with them.
 wrap_tools()
 {
-	kbuild=$(echo "$tmp"/root/usr/lib/linux-kbuild-*)
+	kbuild=$(echo "$tmp/root/usr/lib/"linux-kbuild-*)
 	tools=$(find "$kbuild" -type f -perm -u+x -exec sh -c '
 		for f; do ldd "$f" 2>&1 | grep -q -e "not found" && echo "$f"; done' sh {} + || :)
 	[ -n "$tools" ] || return 0
