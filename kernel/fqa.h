@@ -77,6 +77,7 @@
 #include "uapi/fqaccel.h"
 
 struct dma_pool;
+struct fqa_wait;
 struct seq_file;
 
 #define FQA_NAME		"fqaccel"
@@ -450,6 +451,7 @@ struct fqa_queue {
 
 struct fqa_run {
 	struct list_head node;
+	struct fqa_wait *wait;		/* its in-fence, or NULL; kernel/fence.h */
 	struct fqa_queue *queue;
 	struct fqa_model *model;
 	struct fqa_buffer *in;
@@ -687,6 +689,7 @@ int fqa_submit(struct fqa_call *call);
 
 /* sched.c */
 void fqa_sched_add(struct fqa_run *run);
+void fqa_sched_wake_queue(struct fqa_queue *queue);
 void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done);
 void fqa_sched_kick(struct fqa_card *card);
 void fqa_sched_return(struct fqa_run *run);

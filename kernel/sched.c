@@ -1,23 +1,43 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which run starts next. Runs wait in their user queue; queues with waiting runs
+ * Which run starts next. Runs wait in their user queue; queues whose first run may start
  * are in their context's ring, contexts in the card's, and both rings are served in turn, so
  * that no open file waits for more than one run of each other one.
  */
+#include "fence.h"
 #include "fqa.h"
+
+/* Runs of a queue start in order: one that waits for a fence holds up those behind it. */
+static bool fqa_queue_may_start(const struct fqa_queue *queue)
+{
+	const struct fqa_run *run;
+
+	run = list_first_entry_or_null(&queue->pending, struct fqa_run, node);
+	return run && fqa_run_may_start(run);
+}
+
+/* Its first run may start now, or there is a first one. */
+void fqa_sched_wake_queue(struct fqa_queue *queue)
+{
+	struct fqa_context *ctx = queue->obj.ctx;
+
+	lockdep_assert_held(&ctx->card->lock);
+	if (!fqa_queue_may_start(queue))
+		return;
+	if (list_empty(&queue->ready_node))
+		list_add_tail(&queue->ready_node, &ctx->ready);
+	if (list_empty(&ctx->ready_node))
+		list_add_tail(&ctx->ready_node, &ctx->card->ready);
+}
 
 /* Card state, and so whether runs start, is the dispatcher's affair. */
 void fqa_sched_add(struct fqa_run *run)
 {
 	struct fqa_queue *queue = run->queue;
-	struct fqa_context *ctx = queue->obj.ctx;
 
-	lockdep_assert_held(&ctx->card->lock);
+	lockdep_assert_held(&queue->obj.ctx->card->lock);
 	list_add_tail(&run->node, &queue->pending);
-	if (list_empty(&queue->ready_node))
-		list_add_tail(&queue->ready_node, &ctx->ready);
-	if (list_empty(&ctx->ready_node))
-		list_add_tail(&ctx->ready_node, &ctx->card->ready);
+	fqa_sched_wake_queue(queue);
 }
 
 /*
@@ -61,9 +81,17 @@ static struct fqa_run *fqa_sched_next(struct fqa_card *card)
 	queue = list_first_entry(&ctx->ready, struct fqa_queue, ready_node);
 	run = list_first_entry(&queue->pending, struct fqa_run, node);
 	list_del(&run->node);
-	fqa_sched_rotate(&queue->ready_node, &ctx->ready, !list_empty(&queue->pending));
+	fqa_sched_rotate(&queue->ready_node, &ctx->ready, fqa_queue_may_start(queue));
 	fqa_sched_rotate(&ctx->ready_node, &card->ready, !list_empty(&ctx->ready));
 	return run;
+}
+
+/* The status of a run that is not worth starting, or 0. */
+static int fqa_run_hopeless(const struct fqa_run *run)
+{
+	if (run->model->dead)
+		return -EIO;
+	return run->wait && run->wait->error ? -ECANCELED : 0;
 }
 
 /* Start what the card has room for. Runs that end at once go to @done. */
@@ -71,13 +99,15 @@ void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done)
 {
 	struct fqa_hwq *hwq;
 	struct fqa_run *run;
+	int status;
 
 	lockdep_assert_held(&card->lock);
 	if (card->state != FQA_STATE_LIVE)
 		return;
 	while ((hwq = fqa_hwq_pick(card)) && (run = fqa_sched_next(card))) {
-		if (run->model->dead) {
-			fqa_run_set_status(run, -EIO);
+		status = fqa_run_hopeless(run);
+		if (status) {
+			fqa_run_set_status(run, status);
 			list_add_tail(&run->node, done);
 			continue;
 		}
