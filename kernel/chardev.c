@@ -20,7 +20,7 @@ static int fqa_info(struct fqa_call *call)
 	arg->hw_version = card->hw_version;
 	arg->firmware = card->firmware;
 	arg->format = card->format;
-	arg->features = 0;
+	arg->features = FQACCEL_FEATURE_NOP;
 	arg->memory_size = card->mem_size;
 	arg->memory_free = min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size);
 	spin_lock(&ctx->lock);

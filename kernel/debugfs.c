@@ -96,7 +96,7 @@ static int fqa_runs_show(struct seq_file *m, void *v)
 			seq_printf(m, "%3u 0x%04x %6llu %5u %8llu %5u %u+%u %5u\n",
 				   card->hwqs[i].ring.qid, run->cid, run->queue->obj.ctx->id,
 				   run->queue->obj.handle, run->sequence,
-				   run->model->obj.handle, run->first_layer,
+				   fqa_run_model(run), run->first_layer,
 				   run->layer_count, run->batch);
 	spin_unlock(&card->lock);
 	fqa_card_exit(card, idx);

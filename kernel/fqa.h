@@ -453,7 +453,7 @@ struct fqa_run {
 	struct list_head node;
 	struct fqa_wait *wait;		/* its in-fence, or NULL; kernel/fence.h */
 	struct fqa_queue *queue;
-	struct fqa_model *model;
+	struct fqa_model *model;	/* it, in and out are NULL of a FQACCEL_RUN_NOP */
 	struct fqa_buffer *in;
 	struct fqa_buffer *out;
 	struct fqa_sglist in_list;
@@ -679,6 +679,7 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run);
 /* run.c */
 struct fqa_run *fqa_run_prepare(struct fqa_context *ctx, struct fqa_queue *queue,
 				const struct fqaccel_run *user);
+u32 fqa_run_model(const struct fqa_run *run);
 void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd);
 void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict);
 void fqa_run_set_status(struct fqa_run *run, int status);

@@ -99,6 +99,52 @@ static int fqa_run_build_lists(struct fqa_context *ctx, struct fqa_run *run,
 				user->out_length);
 }
 
+/* A run that does nothing: FQACCEL_RUN_NOP. It has no model and no buffers. */
+static bool fqa_run_is_nop(const struct fqa_run *run)
+{
+	return !run->model;
+}
+
+/* What messages call the model; 0 of a NOP, which no object's handle is. */
+u32 fqa_run_model(const struct fqa_run *run)
+{
+	return fqa_run_is_nop(run) ? 0 : run->model->obj.handle;
+}
+
+static int fqa_run_check_flags(const struct fqaccel_run *user)
+{
+	struct fqaccel_run nop = { .flags = FQACCEL_RUN_NOP };
+
+	if (user->flags & ~FQACCEL_RUN_NOP || user->pad)
+		return -EOPNOTSUPP;
+	/* There is no hole in it. */
+	if (user->flags & FQACCEL_RUN_NOP && memcmp(user, &nop, sizeof(nop)))
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int fqa_run_fill(struct fqa_context *ctx, struct fqa_run *run,
+			const struct fqaccel_run *user)
+{
+	int ret;
+
+	ret = fqa_run_find(ctx, run, user);
+	if (ret)
+		return ret;
+	ret = fqa_run_check_layers(run, user);
+	if (ret)
+		return ret;
+	ret = fqa_run_check_ranges(run, user);
+	if (ret)
+		return ret;
+	ret = fqa_run_build_lists(ctx, run, user);
+	if (ret)
+		return ret;
+	fqa_memory_sync_device(run->in->memory, user->in_offset, user->in_length);
+	fqa_memory_sync_device(run->out->memory, user->out_offset, user->out_length);
+	return 0;
+}
+
 /*
  * A run that is checked and has all that it needs, so that starting it takes no
  * memory. Holds its queue, model and buffers. Within fqa_card_enter().
@@ -109,33 +155,23 @@ struct fqa_run *fqa_run_prepare(struct fqa_context *ctx, struct fqa_queue *queue
 	struct fqa_run *run;
 	int ret;
 
-	if (user->flags || user->pad)
-		return ERR_PTR(-EOPNOTSUPP);
+	ret = fqa_run_check_flags(user);
+	if (ret)
+		return ERR_PTR(ret);
 	run = kzalloc(sizeof(*run), GFP_KERNEL_ACCOUNT);
 	if (!run)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&run->node);
 	fqa_object_get(&queue->obj);
 	run->queue = queue;
-	ret = fqa_run_find(ctx, run, user);
-	if (ret)
-		goto err_free_run;
-	ret = fqa_run_check_layers(run, user);
-	if (ret)
-		goto err_free_run;
-	ret = fqa_run_check_ranges(run, user);
-	if (ret)
-		goto err_free_run;
-	ret = fqa_run_build_lists(ctx, run, user);
-	if (ret)
-		goto err_free_run;
-	fqa_memory_sync_device(run->in->memory, user->in_offset, user->in_length);
-	fqa_memory_sync_device(run->out->memory, user->out_offset, user->out_length);
+	if (user->flags & FQACCEL_RUN_NOP)
+		return run;
+	ret = fqa_run_fill(ctx, run, user);
+	if (ret) {
+		fqa_run_free(run);
+		return ERR_PTR(ret);
+	}
 	return run;
-
-err_free_run:
-	fqa_run_free(run);
-	return ERR_PTR(ret);
 }
 
 /* The card must not have it. May sleep. */
@@ -159,6 +195,9 @@ void fqa_run_free(struct fqa_run *run)
 void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd)
 {
 	memset(cmd, 0, sizeof(*cmd));
+	cmd->opcode = FQA_OP_NOP;
+	if (fqa_run_is_nop(run))
+		return;
 	cmd->opcode = FQA_OP_RUN;
 	cmd->slot = cpu_to_le32(run->model->slot);
 	cmd->run.first_layer = cpu_to_le32(run->first_layer);

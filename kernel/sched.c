@@ -89,7 +89,7 @@ static struct fqa_run *fqa_sched_next(struct fqa_card *card)
 /* The status of a run that is not worth starting, or 0. */
 static int fqa_run_hopeless(const struct fqa_run *run)
 {
-	if (run->model->dead)
+	if (run->model && run->model->dead)
 		return -EIO;
 	return run->wait && run->wait->error ? -ECANCELED : 0;
 }
@@ -146,7 +146,7 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 	struct fqa_context *ctx = queue->obj.ctx;
 
 	/* Output must be the CPU's before anybody is told. */
-	if (run->started)
+	if (run->started && run->out)
 		fqa_memory_sync_cpu(run->out->memory, run->out_offset, run->out_length);
 	/* These two outlive the run until the waiters are woken. */
 	fqa_object_get(&queue->obj);

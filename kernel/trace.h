@@ -32,7 +32,7 @@ TRACE_EVENT(fqa_run_submit,
 		__entry->client = run->queue->obj.ctx->id;
 		__entry->sequence = run->sequence;
 		__entry->queue = run->queue->obj.handle;
-		__entry->model = run->model->obj.handle;
+		__entry->model = fqa_run_model(run);
 		__entry->batch = run->batch;
 		__entry->waiting = run->queue->unfinished;
 	),

@@ -46,6 +46,8 @@
 #define FQACCEL_IOC_SUBMIT		_IO(FQACCEL_IOC_TYPE, 0x05)
 #define FQACCEL_IOC_WAIT		_IO(FQACCEL_IOC_TYPE, 0x06)
 
+#define FQACCEL_FEATURE_NOP	0x8	/* FQACCEL_RUN_NOP */
+
 /**
  * struct fqaccel_info - ioctl(FQACCEL_IOC_INFO): card and driver
  * @size:         sizeof(struct fqaccel_info)
@@ -54,7 +56,7 @@
  * @hw_version:   of the card's interface, major << 16 | minor
  * @firmware:     major << 24 | minor << 16 | patch
  * @format:       newest .fqz version that the card takes, major << 16 | minor
- * @features:     of the driver, none so far
+ * @features:     of the driver, FQACCEL_FEATURE_*
  * @memory_size:  card memory in bytes
  * @memory_free:  of it, free now
  * @memory_quota: card memory that this open file's models may take in all
@@ -216,6 +218,8 @@ struct fqaccel_queue_create {
 	__u32 pad;
 };
 
+#define FQACCEL_RUN_NOP		0x1	/* a run that does nothing */
+
 /**
  * struct fqaccel_run - one run, an element of SUBMIT's array
  * @model:       handle
@@ -228,8 +232,12 @@ struct fqaccel_queue_create {
  * @in_length:   bytes; for a whole network input_bytes * batch
  * @out_offset:  bytes into the output buffer
  * @out_length:  bytes; for a whole network output_bytes * batch
- * @flags:       must be 0
+ * @flags:       FQACCEL_RUN_NOP or 0
  * @pad:         must be 0
+ *
+ * FQACCEL_RUN_NOP: the card takes the run and completes it, and does nothing else. All
+ * other fields must be 0. It goes the way of every run, but may finish before runs that the card
+ * had earlier; like every other, WAIT for it reports also that all before it are finished.
  *
  * Inputs and outputs are laid out as FORMAT.md section 9 says.
  */

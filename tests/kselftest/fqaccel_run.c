@@ -165,7 +165,8 @@ TEST_F(run, refused)
 	EXPECT_EQ(0, sequence);							\
 } while (0)
 
-	REFUSED(-EOPNOTSUPP, run.flags = 1);
+	REFUSED(-EOPNOTSUPP, run.flags = 2);
+	REFUSED(-EOPNOTSUPP, run.flags = 1U << 31);
 	REFUSED(-EOPNOTSUPP, run.pad = 1);
 	REFUSED(-ENOENT, run.model = 0);
 	REFUSED(-ENOENT, run.model = run.in_buffer);
@@ -197,6 +198,75 @@ TEST_F(run, refused)
 	/* None of them was accepted. */
 	EXPECT_EQ(-EINVAL, test_wait(self->rig.fd, self->rig.queue, 1, 0, &wait));
 	munmap(both.data, both.length);
+}
+
+/* All that a NOP does not use is reserved. */
+TEST_F(run, nop_refused)
+{
+	const struct fqaccel_run good = { .flags = FQACCEL_RUN_NOP };
+	struct fqaccel_wait wait;
+	struct fqaccel_run run;
+	uint64_t sequence;
+	size_t i;
+
+	for (i = 0; i < sizeof(run); i++) {
+		run = good;
+		((uint8_t *)&run)[i] ^= 0x80;
+		EXPECT_EQ(-EOPNOTSUPP, submit(&self->rig, &run, &sequence))
+			TH_LOG("byte %zu", i);
+	}
+	run = test_rig_run(&self->rig, 1);
+	run.flags = FQACCEL_RUN_NOP;
+	EXPECT_EQ(-EOPNOTSUPP, submit(&self->rig, &run, &sequence));
+	EXPECT_EQ(-EINVAL, test_wait(self->rig.fd, self->rig.queue, 1, 0, &wait));
+}
+
+/* With no model and no buffer in the open file. */
+TEST_F(run, nop)
+{
+	struct fqaccel_run runs[64];
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	uint32_t queue;
+	unsigned int i;
+	int fd;
+
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		runs[i] = (struct fqaccel_run){ .flags = FQACCEL_RUN_NOP };
+	fd = test_open();
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, test_queue(fd, 0, &queue));
+	for (i = 0; i < 100; i++)
+		ASSERT_EQ(0, test_submit(fd, queue, 0, runs, ARRAY_SIZE(runs), &arg));
+	EXPECT_EQ(100 * ARRAY_SIZE(runs), arg.sequence);
+	ASSERT_EQ(0, test_wait(fd, queue, arg.sequence, -1, &wait));
+	EXPECT_EQ(arg.sequence, wait.completed);
+	EXPECT_EQ(0, wait.status);
+	EXPECT_EQ(0, wait.card_status);
+	EXPECT_EQ(0, wait.cycles);
+	EXPECT_EQ(UINT32_MAX, wait.layer);
+	EXPECT_EQ(0, close(fd));
+}
+
+/* Its end tells that of all before it. */
+TEST_F(run, nop_after_runs)
+{
+	struct fqaccel_run runs[3] = {
+		test_rig_run(&self->rig, LONG_BATCH),
+		test_rig_run(&self->rig, self->data.pictures),
+		{ .flags = FQACCEL_RUN_NOP },
+	};
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+
+	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, runs, 3, &arg));
+	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, 3, -1, &wait));
+	EXPECT_EQ(0, wait.status);
+	EXPECT_EQ(3, wait.completed);
+	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, 1, 0, &wait));
+	EXPECT_EQ(0, wait.status);
+	EXPECT_EQ(0, memcmp(self->rig.out.data, self->data.output,
+			    self->data.output_bytes * self->data.pictures));
 }
 
 TEST_F(run, array)
