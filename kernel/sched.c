@@ -8,7 +8,7 @@
 #include "fqa.h"
 
 /* Runs of a queue start in order: one that waits for a fence holds up those behind it. */
-static bool fqa_queue_may_start(const struct fqa_queue *queue)
+static bool fqa_queue_may_start(struct fqa_queue *queue)
 {
 	const struct fqa_run *run;
 
