@@ -17,7 +17,7 @@ compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 	libopenblas-dev liblapacke-dev'
 
 # The host-side tests: prove, static checks, documentation checks.
-check='perl sparse g++ groff-base binutils
+check='perl sparse coccinelle g++ groff-base binutils
 	python3-torch python3-torchvision python3-onnx python3-numpy libonnx-testdata
 	python3 chromium fonts-dejavu-core'
 

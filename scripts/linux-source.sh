@@ -5,8 +5,8 @@
 # itself is not kept.
 #
 # Usage: scripts/linux-source.sh
-#		what our checks need, checkpatch.pl and the headers and makefiles of
-#		kselftest, into the user's cache; prints the folder
+#		what our checks need, checkpatch.pl, the semantic patches, and the headers
+#		and makefiles of kselftest, into the user's cache; prints the folder
 #        scripts/linux-source.sh --unpack DIR [PATTERN...]
 #		all of it, or what matches tar's patterns (and options), into DIR
 # Environment: FQACCEL_LINUX_SOURCE, the package (default linux-source-6.1), or PACKAGE/SUITE.
@@ -55,7 +55,16 @@ mkdir -p "$cache"
 exec 9>"$cache/$package.lock"
 flock 9
 
-if [ -e "$dir/complete" ]; then
+# has_all DIR: fails, and says what it lacks.
+has_all()
+{
+	for f in scripts/checkpatch.pl scripts/spelling.txt scripts/coccinelle \
+		 tools/testing/selftests/lib.mk tools/testing/selftests/kselftest_harness.h; do
+		[ -e "$1/$f" ] || { echo "$f"; return 1; }
+	done
+}
+
+if [ -e "$dir/complete" ] && has_all "$dir" >/dev/null; then
 	echo "$dir"
 	exit 0
 fi
@@ -65,17 +74,15 @@ rm -rf "$tmp" "$dir"
 trap 'rm -rf "$tmp"' EXIT
 unpack "$tmp" '*/scripts/checkpatch.pl' '*/scripts/spelling.txt' \
 	'*/scripts/const_structs.checkpatch' '*/scripts/subarch.include' \
+	'*/scripts/coccinelle/*' \
 	'*/tools/testing/selftests/lib.mk' \
 	'*/tools/testing/selftests/kselftest.h' \
 	'*/tools/testing/selftests/kselftest_harness.h' \
 	'*/tools/testing/selftests/kselftest/*'
-for f in scripts/checkpatch.pl scripts/spelling.txt tools/testing/selftests/lib.mk \
-	 tools/testing/selftests/kselftest_harness.h; do
-	if [ ! -e "$tmp/$f" ]; then
-		echo "linux-source: $package has no $f" >&2
-		exit 1
-	fi
-done
+missing=$(has_all "$tmp") || {
+	echo "linux-source: $package has no $missing" >&2
+	exit 1
+}
 touch "$tmp/complete"
 mv "$tmp" "$dir"
 echo "$dir"

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # The driver's source: no warning of the compiler (W=1), none of sparse, none of
-# checkpatch.pl --strict but for the exceptions in .checkpatch.conf.
+# checkpatch.pl --strict but for the exceptions in .checkpatch.conf, none of the
+# kernel's semantic patches.
 
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -25,4 +26,7 @@ result $? 'neither the compiler nor sparse warns'
 
 scripts/checkpatch.sh >"$log" 2>&1
 result $? 'checkpatch.pl --strict is content'
+
+scripts/coccicheck.sh >"$log" 2>&1
+result $? 'the semantic patches of the kernel find nothing'
 tap_done
