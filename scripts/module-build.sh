@@ -14,7 +14,7 @@ if [ $# -lt 2 ]; then
 	exit 2
 fi
 top=$(cd "$(dirname "$0")/.." && pwd)
-kdir=$(readlink -f "$1")
+kdir=$(readlink -m "$1")
 mkdir -p "$2"
 out=$(cd "$2" && pwd)
 shift 2
