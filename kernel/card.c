@@ -45,6 +45,7 @@ static void fqa_card_init(struct fqa_card *card)
 	INIT_DELAYED_WORK(&card->watchdog, fqa_watchdog_work);
 	INIT_WORK(&card->reset_work, fqa_reset_work);
 	INIT_WORK(&card->announce_work, fqa_announce_work);
+	INIT_DELAYED_WORK(&card->err_work, fqa_err_work);
 	mutex_init(&card->models_lock);
 	INIT_LIST_HEAD(&card->models);
 	ida_init(&card->model_slots);

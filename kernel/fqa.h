@@ -40,8 +40,10 @@
  *
  * Who waits for whose end, never the other way round
  *
- *   removal, shutdown    the reset work, the watchdog, the announcement, limit works
- *   a reset from outside (with the device lock) the reset work
+ *   removal, shutdown    the reset work, the watchdog, the announcement, limit works,
+ *                        the end of a link's recovery
+ *   a reset from outside, an error on the link (with the device lock; the latter with
+ *                        pci_bus_sem) the reset work
  *   the reset work       interrupt threads and its own admin commands. It only tries
  *                        to take the device lock
  *   works of fqa_wq      admin commands, which a reset ends
@@ -237,6 +239,8 @@ struct fqa_stats {
 	u64 hangs;
 	u64 replays;
 	u64 lost_interrupts;
+	u64 pci_errors;			/* on the link */
+	u64 pci_corrected;		/* by the link itself */
 };
 
 /* The text of a coredump, made before a reset; kernel/coredump.c. */
@@ -269,6 +273,8 @@ struct fqa_card {
 	spinlock_t lock;		/* protects what the head of this file says */
 	enum fqa_state state;
 	bool removing;			/* no further reset is to start */
+	unsigned int holds;		/* fqa_reset_hold() without fqa_reset_release() */
+	bool err_held;			/* one of them is of an error on the link */
 	wait_queue_head_t state_wait;
 	struct srcu_struct srcu;
 
@@ -293,6 +299,7 @@ struct fqa_card {
 	unsigned int reset_streak;	/* resets in quick succession; of reset_work */
 	unsigned long reset_last;	/* jiffies; of reset_work */
 	struct work_struct announce_work;
+	struct delayed_work err_work;	/* ends a recovery that the PCI core has not ended */
 	struct fqa_dump dump;
 
 	struct mutex models_lock;	/* protects models */
@@ -574,6 +581,11 @@ void fqa_reset_hold(struct fqa_card *card);
 void fqa_reset_release(struct fqa_card *card);
 void fqa_reset_work(struct work_struct *work);
 int fqa_reset_start(struct fqa_card *card);
+
+/* err.c */
+extern const struct pci_error_handlers fqa_err_handlers;
+void fqa_err_unbind(struct pci_dev *pdev);
+void fqa_err_work(struct work_struct *work);
 
 /* A register that coredumps and debugfs show. */
 struct fqa_register {

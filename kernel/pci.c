@@ -242,6 +242,8 @@ static int fqa_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = fqa_pci_start(card);
 	if (ret)
 		goto err_disable;
+	/* For after a reset of the link. */
+	pci_save_state(pdev);
 	pci_set_drvdata(pdev, card);
 	ret = fqa_card_start(card);
 	if (ret)
@@ -252,6 +254,7 @@ static int fqa_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 err_stop:
+	fqa_err_unbind(pdev);
 	fqa_pci_stop(card);
 err_disable:
 	fqa_pci_disable(card);
@@ -264,6 +267,7 @@ static void fqa_pci_remove(struct pci_dev *pdev)
 {
 	struct fqa_card *card = pci_get_drvdata(pdev);
 
+	fqa_err_unbind(pdev);
 	/* The last reset is told of under the card's name. */
 	fqa_reset_forbid(card);
 	fqa_card_hide(card);
@@ -278,22 +282,6 @@ static void fqa_pci_shutdown(struct pci_dev *pdev)
 	fqa_pci_quiet(pci_get_drvdata(pdev));
 }
 
-static void fqa_pci_reset_prepare(struct pci_dev *pdev)
-{
-	fqa_reset_hold(pci_get_drvdata(pdev));
-}
-
-static void fqa_pci_reset_done(struct pci_dev *pdev)
-{
-	fqa_reset_release(pci_get_drvdata(pdev));
-}
-
-/* For resets that somebody else asks the PCI core for, in sysfs for one. */
-static const struct pci_error_handlers fqa_pci_err_handlers = {
-	.reset_prepare = fqa_pci_reset_prepare,
-	.reset_done = fqa_pci_reset_done,
-};
-
 static const struct pci_device_id fqa_pci_ids[] = {
 	{ PCI_DEVICE(FQA_PCI_VENDOR, FQA_PCI_DEVICE) },
 	{ }
@@ -306,7 +294,7 @@ static struct pci_driver fqa_pci_driver = {
 	.probe = fqa_pci_probe,
 	.remove = fqa_pci_remove,
 	.shutdown = fqa_pci_shutdown,
-	.err_handler = &fqa_pci_err_handlers,
+	.err_handler = &fqa_err_handlers,
 };
 
 int fqa_pci_register(void)

@@ -64,6 +64,7 @@ void fqa_reset_forbid(struct fqa_card *card)
 	WRITE_ONCE(card->removing, true);
 	spin_unlock(&card->lock);
 	wake_up_all(&card->state_wait);
+	cancel_delayed_work_sync(&card->err_work);
 	cancel_work_sync(&card->reset_work);
 	flush_work(&card->announce_work);
 }
@@ -71,6 +72,7 @@ void fqa_reset_forbid(struct fqa_card *card)
 /*
  * The PCI core is about to reset the function: as if a reset had been asked for, but
  * without one until fqa_reset_release(). Under the device lock, so not during removal.
+ * Held more than once, the card waits for the last release.
  */
 void fqa_reset_hold(struct fqa_card *card)
 {
@@ -78,7 +80,10 @@ void fqa_reset_hold(struct fqa_card *card)
 
 	if (READ_ONCE(card->resetter) == current)
 		return;
-	do {
+	spin_lock(&card->lock);
+	again = !card->holds++;
+	spin_unlock(&card->lock);
+	while (again) {
 		/* One that is under way ends first, and finds the card answering. */
 		flush_work(&card->reset_work);
 		spin_lock(&card->lock);
@@ -88,15 +93,23 @@ void fqa_reset_hold(struct fqa_card *card)
 			card->reset_why[0] = 0;
 		}
 		spin_unlock(&card->lock);
-	} while (again);
+	}
 }
 
 /* The card has lost everything: the reset that finds out what, unless it is dead. */
 void fqa_reset_release(struct fqa_card *card)
 {
-	if (READ_ONCE(card->resetter) == current || fqa_card_is_dead(card))
+	bool last;
+
+	if (READ_ONCE(card->resetter) == current)
 		return;
-	dev_warn(&card->pdev->dev, "the card was reset from outside; starting it anew\n");
+	spin_lock(&card->lock);
+	last = !--card->holds && card->state == FQA_STATE_RESETTING;
+	spin_unlock(&card->lock);
+	if (!last)
+		return;
+	dev_warn(&card->pdev->dev, "the card %s; starting it anew\n",
+		 card->reset_why[0] ? card->reset_why : "was reset from outside");
 	queue_work(fqa_recovery_wq, &card->reset_work);
 }
 

@@ -113,6 +113,8 @@ FQA_STAT(resets);
 FQA_STAT(hangs);
 FQA_STAT(replays);
 FQA_STAT(lost_interrupts);
+FQA_STAT(pci_errors);
+FQA_STAT(pci_corrected);
 
 static struct attribute *fqa_card_attrs[] = {
 	&dev_attr_firmware.attr,
@@ -135,6 +137,8 @@ static struct attribute *fqa_card_attrs[] = {
 	&dev_attr_hangs.attr,
 	&dev_attr_replays.attr,
 	&dev_attr_lost_interrupts.attr,
+	&dev_attr_pci_errors.attr,
+	&dev_attr_pci_corrected.attr,
 	NULL
 };
 

@@ -17,12 +17,12 @@ static inline int test_monitor_open(void)
 	return open(getenv("FQACCEL_TEST_MONITOR") ?: "/dev/virtio-ports/fqaccel.monitor", O_RDWR);
 }
 
-/* The monitor takes a line and answers with text that nobody needs. */
-static inline int set_fault(int monitor, const char *name, unsigned int value)
+/* The monitor takes a line, with its newline, and answers with text that nobody needs. */
+static inline int tell_monitor(int monitor, const char *line)
 {
-	char line[100], answer[1000];
 	struct pollfd p = { .fd = monitor, .events = POLLIN };
-	int n = snprintf(line, sizeof(line), "qom-set card %s %u\n", name, value);
+	ssize_t n = strlen(line);
+	char answer[1000];
 
 	if (write(monitor, line, n) != n)
 		return -errno;
@@ -31,6 +31,14 @@ static inline int set_fault(int monitor, const char *name, unsigned int value)
 		if (read(monitor, answer, sizeof(answer)) <= 0)
 			return -EIO;
 	return 0;
+}
+
+static inline int set_fault(int monitor, const char *name, unsigned int value)
+{
+	char line[100];
+
+	snprintf(line, sizeof(line), "qom-set card %s %u\n", name, value);
+	return tell_monitor(monitor, line);
 }
 
 static inline int write_file(const char *path, const char *text)
