@@ -134,6 +134,7 @@ help:
 	@echo 'make check      every test'
 	@echo 'make check-kernels  the module and its tests on older and newer kernels'
 	@echo 'make check-debug    the same on a kernel built to find mistakes (ten minutes more, once)'
+	@echo 'make soak       a card that is used and disturbed in every way (SOAK_MINUTES=30)'
 	@echo 'make fuzz       fuzz the parsers for a while (FUZZ_SECONDS=60 each)'
 	@echo 'make bench      sizes and speeds of the coders of weights (BENCH=file.fqz ...)'
 	@echo 'make install    into PREFIX=$(PREFIX); make module_install for the driver'
