@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Buffers: DMA memory that user space maps. */
+/* Buffers: DMA memory that user space maps, or that comes from a dma-buf. */
+#include <linux/dma-buf.h>
+#include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -16,7 +18,7 @@ static void fqa_buffer_free(struct fqa_object *obj)
 {
 	struct fqa_buffer *buffer = fqa_to_buffer(obj);
 
-	fqa_memory_free(buffer->memory);
+	fqa_memory_put(buffer->memory);
 	fqa_context_put(obj->ctx);
 	kfree(buffer);
 }
@@ -45,14 +47,14 @@ static struct fqa_buffer *fqa_buffer_alloc(struct fqa_context *ctx, u64 length, 
 	}
 	ret = fqa_memory_map(buffer->memory, fqa_buffer_direction(flags));
 	if (ret)
-		goto err_free_memory;
-	buffer->length = PAGE_ALIGN(length);
+		goto err_put_memory;
+	buffer->length = buffer->memory->length;
 	buffer->flags = flags;
 	fqa_object_init(&buffer->obj, ctx, FQA_OBJECT_BUFFER, fqa_buffer_free);
 	return buffer;
 
-err_free_memory:
-	fqa_memory_free(buffer->memory);
+err_put_memory:
+	fqa_memory_put(buffer->memory);
 err_free_buffer:
 	kfree(buffer);
 	return ERR_PTR(ret);
@@ -79,6 +81,127 @@ int fqa_buffer_create(struct fqa_call *call)
 		goto err_put_buffer;
 	arg->handle = buffer->obj.handle;
 	arg->offset = (u64)buffer->obj.handle << FQA_MMAP_SHIFT;
+	ret = fqa_call_respond(call);
+	if (ret)
+		goto err_cancel_handle;
+	fqa_object_publish(&buffer->obj);
+	return 0;
+
+err_cancel_handle:
+	fqa_object_cancel(&buffer->obj);
+err_put_buffer:
+	fqa_object_put(&buffer->obj);
+	return ret;
+}
+
+/*
+ * The descriptor is taken before user space is told, and given its file afterwards:
+ * nobody can use or close it until then.
+ */
+static int fqa_buffer_install(struct fqa_call *call, struct dma_buf *dmabuf)
+{
+	struct fqaccel_buffer_export *arg = call->arg;
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	arg->fd = fd;
+	ret = fqa_call_respond(call);
+	if (ret) {
+		put_unused_fd(fd);
+		return ret;
+	}
+	fd_install(fd, dmabuf->file);
+	return 0;
+}
+
+int fqa_buffer_export(struct fqa_call *call)
+{
+	struct fqaccel_buffer_export *arg = call->arg;
+	struct fqa_buffer *buffer;
+	struct dma_buf *dmabuf;
+	struct fqa_object *obj;
+	int ret;
+
+	if (arg->flags)
+		return -EOPNOTSUPP;
+	obj = fqa_object_find(call->ctx, arg->handle, FQA_OBJECT_BUFFER);
+	if (!obj)
+		return -ENOENT;
+	buffer = fqa_to_buffer(obj);
+	ret = -EINVAL;
+	if (buffer->imported)
+		goto out_put_object;
+	dmabuf = fqa_dmabuf_export(buffer->memory);
+	ret = PTR_ERR_OR_ZERO(dmabuf);
+	if (ret)
+		goto out_put_object;
+	ret = fqa_buffer_install(call, dmabuf);
+	if (ret)
+		dma_buf_put(dmabuf);
+out_put_object:
+	fqa_object_put(obj);
+	return ret;
+}
+
+/* A descriptor that its owner may only read through gives the card no other right. */
+static bool fqa_buffer_may(const struct dma_buf *dmabuf, u32 flags)
+{
+	fmode_t mode = dmabuf->file->f_mode;
+
+	return (!(flags & FQACCEL_BUFFER_CARD_READS) || mode & FMODE_READ) &&
+	       (!(flags & FQACCEL_BUFFER_CARD_WRITES) || mode & FMODE_WRITE);
+}
+
+static struct fqa_buffer *fqa_buffer_wrap(struct fqa_context *ctx, struct dma_buf *dmabuf,
+					  u32 flags)
+{
+	struct fqa_buffer *buffer;
+	struct fqa_memory *mem;
+
+	if (!fqa_buffer_may(dmabuf, flags))
+		return ERR_PTR(-EACCES);
+	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
+	if (!buffer)
+		return ERR_PTR(-ENOMEM);
+	mem = fqa_import(ctx->card, dmabuf, fqa_buffer_direction(flags));
+	if (IS_ERR(mem)) {
+		kfree(buffer);
+		return ERR_CAST(mem);
+	}
+	buffer->memory = mem;
+	buffer->length = mem->length;
+	buffer->flags = flags;
+	buffer->imported = true;
+	fqa_object_init(&buffer->obj, ctx, FQA_OBJECT_BUFFER, fqa_buffer_free);
+	return buffer;
+}
+
+int fqa_buffer_import(struct fqa_call *call)
+{
+	struct fqaccel_buffer_import *arg = call->arg;
+	struct fqa_buffer *buffer;
+	struct dma_buf *dmabuf;
+	int ret;
+
+	if (arg->flags & ~FQA_BUFFER_FLAGS)
+		return -EOPNOTSUPP;
+	if (!arg->flags)
+		return -EINVAL;
+	/* -EBADF: no descriptor; -EINVAL: of something else. */
+	dmabuf = dma_buf_get(arg->fd);
+	if (IS_ERR(dmabuf))
+		return PTR_ERR(dmabuf);
+	buffer = fqa_buffer_wrap(call->ctx, dmabuf, arg->flags);
+	dma_buf_put(dmabuf);
+	if (IS_ERR(buffer))
+		return PTR_ERR(buffer);
+	ret = fqa_object_reserve(&buffer->obj);
+	if (ret)
+		goto err_put_buffer;
+	arg->handle = buffer->obj.handle;
+	arg->length = buffer->length;
 	ret = fqa_call_respond(call);
 	if (ret)
 		goto err_cancel_handle;
@@ -143,7 +266,7 @@ int fqa_buffer_mmap(struct fqa_context *ctx, struct vm_area_struct *vma)
 	if (!obj)
 		return -EINVAL;
 	buffer = fqa_to_buffer(obj);
-	if (within >= buffer->length ||
+	if (buffer->imported || within >= buffer->length ||
 	    vma->vm_end - vma->vm_start > buffer->length - within) {
 		fqa_object_put(obj);
 		return -EINVAL;

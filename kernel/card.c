@@ -53,6 +53,8 @@ static void fqa_card_init(struct fqa_card *card)
 	init_waitqueue_head(&card->unload_wait);
 	mutex_init(&card->memory_lock);
 	INIT_LIST_HEAD(&card->memories);
+	mutex_init(&card->import_lock);
+	INIT_LIST_HEAD(&card->imports);
 }
 
 /* A card that is not visible yet. put_device(&card->dev) undoes it. */
@@ -203,6 +205,7 @@ void fqa_card_drain(struct fqa_card *card)
 	synchronize_srcu(&card->srcu);
 	fqa_models_unmap(card);
 	fqa_memory_unmap_all(card);
+	fqa_imports_release(card);
 }
 
 /*

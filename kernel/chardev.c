@@ -20,7 +20,7 @@ static int fqa_info(struct fqa_call *call)
 	arg->hw_version = card->hw_version;
 	arg->firmware = card->firmware;
 	arg->format = card->format;
-	arg->features = FQACCEL_FEATURE_NOP;
+	arg->features = FQACCEL_FEATURE_NOP | FQACCEL_FEATURE_DMABUF;
 	arg->memory_size = card->mem_size;
 	arg->memory_free = min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size);
 	spin_lock(&ctx->lock);
@@ -67,6 +67,9 @@ static const struct fqa_ioctl fqa_ioctls[] = {
 	FQA_IOCTL(FQACCEL_IOC_QUEUE_CREATE, fqa_queue_create, fqaccel_queue_create, pad, false),
 	FQA_IOCTL(FQACCEL_IOC_SUBMIT, fqa_submit, fqaccel_submit, sequence, false),
 	FQA_IOCTL(FQACCEL_IOC_WAIT, fqa_queue_wait, fqaccel_wait, pad, true),
+	FQA_IOCTL(FQACCEL_IOC_BUFFER_EXPORT, fqa_buffer_export, fqaccel_buffer_export, fd, false),
+	FQA_IOCTL(FQACCEL_IOC_BUFFER_IMPORT, fqa_buffer_import, fqaccel_buffer_import, length,
+		  false),
 };
 
 union fqa_ioctl_arg {
@@ -77,6 +80,8 @@ union fqa_ioctl_arg {
 	struct fqaccel_queue_create queue_create;
 	struct fqaccel_submit submit;
 	struct fqaccel_wait wait;
+	struct fqaccel_buffer_export buffer_export;
+	struct fqaccel_buffer_import buffer_import;
 };
 
 /*

@@ -10,6 +10,9 @@
  *                ended) and each object of the context.
  *   fqa_object   a buffer, a model or a user queue. Kref: its handle, and each
  *                run, mapping, admin command or ioctl that uses it at the moment.
+ *   fqa_memory   what a buffer or a model lies in: pages of ours, or another's dma-buf.
+ *                Kref: its buffers (one for each import), its model, and each dma-buf
+ *                that it was exported as. Holds the context that pays for the pages.
  *   fqa_run      one accepted run. Owned by the list or the hardware slot that
  *                it is in. Holds its queue, model and buffers.
  *   fqa_admin_cmd  kref: who waits for it, and the admin ring while the card
@@ -23,8 +26,12 @@
  *
  *   card->srcu           read side: everything that may touch the hardware or DMA
  *                        memory outside of interrupt threads; removal waits for it
+ *   card->import_lock    mutex: card->imports. The reservation lock of an imported
+ *                        dma-buf and whatever its exporter takes come after it
+ *   fqa_dmabuf.lock      mutex: other devices' mappings of memory that we export; it
+ *                        comes after the dma-buf's reservation lock
  *   card->models_lock    mutex: card->models, and the lists' DMA memory of models
- *   card->memory_lock    mutex: card->memories, fqa_memory.mapped
+ *   card->memory_lock    mutex: card->memories, fqa_memory.mapped of pages of ours
  *   card->lock           spinlock: card->state, hardware I/O queues, runs, the
  *                        user queues' lists and results, the scheduler's lists
  *   admin->lock          spinlock: the admin ring and its commands
@@ -47,6 +54,7 @@
  *   the reset work       interrupt threads and its own admin commands. It only tries
  *                        to take the device lock
  *   works of fqa_wq      admin commands, which a reset ends
+ *   whoever imports      fences of the dma-buf's exporter; holding import_lock
  *   the watchdog         nobody
  */
 #ifndef FQA_FQA_H
@@ -310,6 +318,8 @@ struct fqa_card {
 
 	struct mutex memory_lock;	/* protects memories */
 	struct list_head memories;
+	struct mutex import_lock;	/* protects imports */
+	struct list_head imports;
 	struct dma_pool *small_pool;
 	struct dma_pool *large_pool;
 };
@@ -358,23 +368,36 @@ struct fqa_object {
 	void (*free)(struct fqa_object *obj);
 };
 
-/* Zeroed, charged pages, and their DMA mapping. */
+/* Memory that the card reaches: zeroed, charged pages, or what another has exported. */
 struct fqa_memory {
-	struct fqa_context *ctx;
-	struct list_head node;		/* in card->memories while mapped */
+	struct kref ref;
+	struct fqa_card *card;		/* a reference to its device */
+	struct list_head node;		/* in card->memories or ->imports while mapped */
+	u64 length;
+	struct sg_table *sgt;		/* while mapped */
+	enum dma_data_direction dir;
+
+	/* Pages of ours; ctx is NULL for others. */
+	struct fqa_context *ctx;	/* a reference: who pays */
 	struct page **pages;
 	unsigned long count;
-	struct sg_table sgt;
-	enum dma_data_direction dir;
+	struct sg_table table;
 	bool mapped;
+
+	/* What is imported; under card->import_lock. */
+	struct dma_buf *dmabuf;		/* NULL: given back, since the card went away */
+	struct dma_buf_attachment *attachment;
+	const void *origin;		/* the same for each dma-buf of one memory */
+	struct work_struct free_work;
 };
 
 /* Walks the DMA addresses of a range of a fqa_memory. */
 struct fqa_pieces {
 	struct scatterlist *sg;
 	unsigned int left;		/* entries from sg on */
-	u64 skip;
+	u64 skip;			/* bytes of them */
 	u64 length;
+	u32 max;			/* bytes of a piece */
 	dma_addr_t addr;		/* out */
 	u32 bytes;			/* out */
 };
@@ -397,8 +420,9 @@ struct fqa_sglist {
 struct fqa_buffer {
 	struct fqa_object obj;
 	struct fqa_memory *memory;
-	u64 length;			/* of whole pages */
+	u64 length;			/* of whole pages, unless it is imported */
 	u32 flags;
+	bool imported;			/* cannot be mapped or exported: its dma-buf can */
 };
 
 struct fqa_model_info {
@@ -650,8 +674,11 @@ int fqa_object_destroy(struct fqa_call *call);
 /* memory.c */
 struct fqa_memory *fqa_memory_alloc(struct fqa_context *ctx, u64 length);
 int fqa_memory_copy_in(struct fqa_memory *mem, const void __user *from, u64 length);
+int fqa_memory_fill_table(struct fqa_memory *mem, struct device *dev, struct sg_table *table);
 int fqa_memory_map(struct fqa_memory *mem, enum dma_data_direction dir);
-void fqa_memory_free(struct fqa_memory *mem);
+bool fqa_memory_allows(const struct fqa_memory *mem, enum dma_data_direction dir);
+void fqa_memory_get(struct fqa_memory *mem);
+void fqa_memory_put(struct fqa_memory *mem);
 void fqa_memory_unmap_all(struct fqa_card *card);
 void fqa_memory_sync_device(struct fqa_memory *mem, u64 offset, u64 length);
 void fqa_memory_sync_cpu(struct fqa_memory *mem, u64 offset, u64 length);
@@ -664,8 +691,20 @@ int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
 void fqa_sglist_free(struct fqa_context *ctx, struct fqa_sglist *list);
 void fqa_sglist_describe(const struct fqa_sglist *list, struct fqa_hw_list *hw);
 
+/* import.c */
+struct fqa_memory *fqa_import(struct fqa_card *card, struct dma_buf *dmabuf,
+			      enum dma_data_direction dir);
+void fqa_import_free(struct fqa_memory *mem);
+void fqa_imports_release(struct fqa_card *card);
+
+/* dmabuf.c */
+struct dma_buf *fqa_dmabuf_export(struct fqa_memory *mem);
+struct fqa_memory *fqa_dmabuf_memory(struct dma_buf *dmabuf);
+
 /* buffer.c */
 int fqa_buffer_create(struct fqa_call *call);
+int fqa_buffer_export(struct fqa_call *call);
+int fqa_buffer_import(struct fqa_call *call);
 int fqa_buffer_mmap(struct fqa_context *ctx, struct vm_area_struct *vma);
 
 /* load.c */

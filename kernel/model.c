@@ -141,7 +141,7 @@ static void fqa_model_free_work(struct work_struct *work)
 	mutex_unlock(&card->models_lock);
 
 	if (model->image)
-		fqa_memory_free(model->image);
+		fqa_memory_put(model->image);
 	if (model->slot >= 0)
 		ida_free(&card->model_slots, model->slot);
 	fqa_context_uncharge_memory(ctx, model->charged);

@@ -76,8 +76,11 @@ static int fqa_run_check_ranges(struct fqa_run *run, const struct fqaccel_run *u
 	if (!fqa_range_fits(user->in_offset, user->in_length, run->in->length) ||
 	    !fqa_range_fits(user->out_offset, user->out_length, run->out->length))
 		return -EINVAL;
-	/* The sums do not overflow: both ranges fit. */
-	if (run->in == run->out &&
+	/*
+	 * The sums do not overflow: both ranges fit. A memory has one fqa_memory on a card,
+	 * however often it is imported, and every buffer begins at its start.
+	 */
+	if (run->in->memory == run->out->memory &&
 	    user->in_offset < user->out_offset + user->out_length &&
 	    user->out_offset < user->in_offset + user->in_length)
 		return -EINVAL;

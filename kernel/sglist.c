@@ -30,7 +30,7 @@ static unsigned int fqa_sglist_segments(unsigned int entries)
 static void fqa_sglist_fill(struct fqa_sglist *list, struct fqa_memory *mem,
 			    u64 offset, u64 length, unsigned int entries)
 {
-	unsigned int capacity = list->pool == mem->ctx->card->small_pool ?
+	unsigned int capacity = list->pool == mem->card->small_pool ?
 				FQA_SMALL_ENTRIES : FQA_LARGE_ENTRIES;
 	struct fqa_segment *segment = list->segments;
 	struct fqa_hw_sge *sge = segment->cpu;

@@ -45,7 +45,10 @@
 #define FQACCEL_IOC_QUEUE_CREATE	_IO(FQACCEL_IOC_TYPE, 0x04)
 #define FQACCEL_IOC_SUBMIT		_IO(FQACCEL_IOC_TYPE, 0x05)
 #define FQACCEL_IOC_WAIT		_IO(FQACCEL_IOC_TYPE, 0x06)
+#define FQACCEL_IOC_BUFFER_EXPORT	_IO(FQACCEL_IOC_TYPE, 0x07)
+#define FQACCEL_IOC_BUFFER_IMPORT	_IO(FQACCEL_IOC_TYPE, 0x08)
 
+#define FQACCEL_FEATURE_DMABUF	0x2	/* BUFFER_EXPORT, BUFFER_IMPORT */
 #define FQACCEL_FEATURE_NOP	0x8	/* FQACCEL_RUN_NOP */
 
 /**
@@ -143,6 +146,69 @@ struct fqaccel_buffer_create {
 	__u32 handle;
 	__u32 pad;
 	__aligned_u64 offset;
+};
+
+/**
+ * struct fqaccel_buffer_export - ioctl(FQACCEL_IOC_BUFFER_EXPORT): a dma-buf of a buffer
+ * @size:   sizeof(struct fqaccel_buffer_export)
+ * @flags:  must be 0
+ * @handle: of a buffer
+ * @fd:     out: descriptor of the dma-buf, O_RDWR | O_CLOEXEC
+ *
+ * Other devices and processes use the buffer's memory through it, without a copy. It
+ * can be mapped, keeps the memory and what is charged for it whatever becomes of the handle,
+ * the open file or the card, and its contents with it. A buffer may be exported
+ * any number of times. Never blocks.
+ *
+ * CPU access to a mapping of the dma-buf belongs between DMA_BUF_IOCTL_SYNC's START and END, if
+ * another device has the dma-buf mapped: they exchange data with that device. With the card, SUBMIT
+ * and the end of a run do that, for the run's ranges, with or without them. SYNC does not wait for
+ * runs: synchronization with them is explicit.
+ *
+ *   -EINVAL   an imported buffer: hand on the dma-buf itself
+ *   -EMFILE, -ENFILE  no descriptor left
+ */
+struct fqaccel_buffer_export {
+	__u32 size;
+	__u32 flags;
+	__u32 handle;
+	__s32 fd;
+};
+
+/**
+ * struct fqaccel_buffer_import - ioctl(FQACCEL_IOC_BUFFER_IMPORT): a buffer out of a dma-buf
+ * @size:   sizeof(struct fqaccel_buffer_import)
+ * @flags:  FQACCEL_BUFFER_CARD_READS, _WRITES or both; -EINVAL for none
+ * @fd:     of the dma-buf; may be closed after the call
+ * @handle: out
+ * @length: out: bytes
+ *
+ * The dma-buf may be anybody's: a camera's, one of this driver's, of this or another open file or
+ * card. The handle is for runs as any buffer's; to map the memory, map the dma-buf. Nothing
+ * is charged for it, but it counts as a handle. What is in the dma-buf at SUBMIT is
+ * what the run reads, and the run's output is there when WAIT has reported it; what its exporter
+ * asks for besides (DMA_BUF_IOCTL_SYNC around CPU access) is between it and its users. Fences
+ * that hang on the dma-buf are not waited for.
+ *
+ * Memory of this card has its own directions: the import may have fewer, not more. Other
+ * memory is mapped for the card once, however often it is imported, with the directions of
+ * the first import, until the last is destroyed. When the card goes away, it goes back
+ * to its exporter. May block (killable) until its exporter has it ready.
+ *
+ *   -EBADF    @fd is not open
+ *   -EINVAL   @fd is not a dma-buf
+ *   -EACCES   @fd is not open for reading (FQACCEL_BUFFER_CARD_READS) or writing (_WRITES);
+ *             or memory of this card that was created without that direction
+ *   -EBUSY    the card has it mapped already, for the other direction only: destroy that
+ *             buffer, and import it for both
+ *   -EIO      its exporter does not give it to the card
+ */
+struct fqaccel_buffer_import {
+	__u32 size;
+	__u32 flags;
+	__s32 fd;
+	__u32 handle;
+	__aligned_u64 length;
 };
 
 /**
@@ -278,7 +344,7 @@ struct fqaccel_run {
  * while the queue is full.
  *
  *   -EINVAL   a range of layers, batch or length is wrong, a range is past its buffer's end,
- *             or input and output overlap
+ *             or input and output overlap, be it through different handles of one memory
  *   -EACCES   a buffer has not the direction that the run needs
  *   -ENOSPC   the scatter lists of the unfinished runs do not fit buffer_limit
  *   -EAGAIN   the queue is full, with FQACCEL_SUBMIT_NONBLOCK

@@ -3,11 +3,11 @@
 # The driver's kselftest: built here with the kernel source package's harness,
 # run in the guest.
 
-KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run process fault err recovery \
-	visible fail_nth)
+KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf process fault err \
+	recovery visible fail_nth)
 KSFT_PROGRAMS := $(KSFT_GUEST)
 # The ioctls and their structures are the same for a 32-bit program.
-KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run)
+KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run dmabuf)
 KSFT_DATA := $(O)/kselftest/data
 KSFT_MODEL ?= tests/golden/fqz/every-kind.fqz
 
