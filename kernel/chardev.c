@@ -6,6 +6,7 @@
 #include <linux/poll.h>
 #include <linux/uaccess.h>
 
+#include "fence.h"
 #include "fqa.h"
 
 static int fqa_info(struct fqa_call *call)
@@ -20,7 +21,8 @@ static int fqa_info(struct fqa_call *call)
 	arg->hw_version = card->hw_version;
 	arg->firmware = card->firmware;
 	arg->format = card->format;
-	arg->features = FQACCEL_FEATURE_NOP | FQACCEL_FEATURE_DMABUF;
+	arg->features = FQACCEL_FEATURE_FENCES | FQACCEL_FEATURE_DMABUF | FQACCEL_FEATURE_NOP |
+			FQA_FEATURE_URING;
 	arg->memory_size = card->mem_size;
 	arg->memory_free = min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size);
 	spin_lock(&ctx->lock);
@@ -130,7 +132,7 @@ int fqa_call_respond(struct fqa_call *call)
 }
 
 static long fqa_ioctl_do(struct fqa_context *ctx, const struct fqa_ioctl *ioctl,
-			 void __user *user)
+			 void __user *user, struct fqa_uring *uring)
 {
 	union fqa_ioctl_arg arg;
 	struct fqa_call call = {
@@ -138,6 +140,7 @@ static long fqa_ioctl_do(struct fqa_context *ctx, const struct fqa_ioctl *ioctl,
 		.user = user,
 		.size = ioctl->size,
 		.arg = &arg,
+		.uring = uring,
 	};
 	int ret;
 
@@ -159,7 +162,9 @@ static long fqa_ioctl_do(struct fqa_context *ctx, const struct fqa_ioctl *ioctl,
 	return ret;
 }
 
-static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
+/* An ioctl, or what io_uring asks for in its place. */
+long fqa_chardev_call(struct file *file, unsigned int cmd, void __user *user,
+		      struct fqa_uring *uring)
 {
 	struct fqa_context *ctx = file->private_data;
 	unsigned int nr = _IOC_NR(cmd);
@@ -173,7 +178,12 @@ static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
 		return -ENODEV;
 	if (!fqa_ioctls[nr].banned && READ_ONCE(ctx->banned))
 		return -EBADFD;
-	return fqa_ioctl_do(ctx, &fqa_ioctls[nr], (void __user *)user);
+	return fqa_ioctl_do(ctx, &fqa_ioctls[nr], user, uring);
+}
+
+static long fqa_ioctl(struct file *file, unsigned int cmd, unsigned long user)
+{
+	return fqa_chardev_call(file, cmd, (void __user *)user, NULL);
 }
 
 static int fqa_open(struct inode *inode, struct file *file)
@@ -233,5 +243,6 @@ const struct file_operations fqa_fops = {
 	.poll = fqa_poll,
 	.unlocked_ioctl = fqa_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
+	.uring_cmd = fqa_uring_cmd,
 	.show_fdinfo = fqa_show_fdinfo,
 };

@@ -27,4 +27,34 @@
 #define dma_buf_unmap_attachment_unlocked	dma_buf_unmap_attachment
 #endif
 
+#ifdef FQA_HAS_URING_SQE_TYPE
+#define fqa_io_uring_sqe_cmd(sqe, type)	io_uring_sqe_cmd(sqe, type)
+#else
+#define fqa_io_uring_sqe_cmd(sqe, type)	((const type *)io_uring_sqe_cmd(sqe))
+#endif
+
+/* FQA_URING_TASK_WORK(NAME, FN): what io_uring calls, to call FN(command, issue flags). */
+#ifdef FQA_HAS_URING_TW_REQ
+#define FQA_URING_TASK_WORK(_name, _fn)					\
+static void _name(struct io_tw_req tw_req, io_tw_token_t token)		\
+{									\
+	_fn(io_uring_cmd_from_tw(tw_req), IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);	\
+}
+#else
+#define FQA_URING_TASK_WORK(_name, _fn)					\
+static void _name(struct io_uring_cmd *cmd, unsigned int issue_flags)	\
+{									\
+	_fn(cmd, issue_flags);						\
+}
+#endif
+
+/* @extra is for completions of 32 bytes, which others do not get. */
+#ifdef FQA_HAS_URING_DONE32
+#define fqa_io_uring_cmd_done(cmd, ret, extra, issue_flags, wide)	\
+	__io_uring_cmd_done(cmd, ret, extra, issue_flags, wide)
+#else
+#define fqa_io_uring_cmd_done(cmd, ret, extra, issue_flags, wide)	\
+	((void)(wide), io_uring_cmd_done(cmd, ret, extra, issue_flags))
+#endif
+
 #endif

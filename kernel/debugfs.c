@@ -7,6 +7,7 @@
 #include <linux/pci.h>
 #include <linux/seq_file.h>
 
+#include "fence.h"
 #include "fqa.h"
 
 static struct dentry *fqa_debugfs_root;
@@ -61,20 +62,20 @@ static int fqa_queues_show(struct seq_file *m, void *v)
 {
 	struct fqa_card *card = m->private;
 	const struct fqa_context *ctx;
-	const struct fqa_queue *queue;
+	struct fqa_queue *queue;
 	int idx;
 
 	idx = fqa_card_enter(card);
 	spin_lock(&card->lock);
 	if (card->state != FQA_STATE_DEAD)
 		fqa_debugfs_hwqs(m, card);
-	seq_puts(m, "\nclient pid queue depth unfinished last completed armed\n");
+	seq_puts(m, "\nclient pid queue depth unfinished last completed armed waits\n");
 	list_for_each_entry(ctx, &card->contexts, node)
 		list_for_each_entry(queue, &ctx->queues, node)
-			seq_printf(m, "%6llu %3d %5u %5u %10u %4llu %9llu %5llu\n", ctx->id,
+			seq_printf(m, "%6llu %3d %5u %5u %10u %4llu %9llu %5llu %5u\n", ctx->id,
 				   ctx->pid, queue->obj.handle, queue->depth,
 				   queue->unfinished, queue->last, queue->completed,
-				   queue->armed);
+				   queue->armed, fqa_queue_waits(queue));
 	spin_unlock(&card->lock);
 	fqa_card_exit(card, idx);
 	return 0;

@@ -15,6 +15,11 @@
  *                that it was exported as. Holds the context that pays for the pages.
  *   fqa_run      one accepted run. Owned by the list or the hardware slot that
  *                it is in. Holds its queue, model and buffers.
+ *   fqa_wait     an in-fence (kernel/fence.h). Held by the runs that wait for it, and by its
+ *                callback until that has run or been removed.
+ *   fqa_group    the runs of a SUBMIT whose end a fence or an io_uring command tells. Kref: these
+ *                runs, their queue until they have finished, and that command.
+ *   dma_fence    an out-fence. Refers to nothing but the module; outlives all of these.
  *   fqa_admin_cmd  kref: who waits for it, and the admin ring while the card
  *                has it. So a killed waiter leaves nothing that the card could
  *                still write to.
@@ -37,6 +42,10 @@
  *   admin->lock          spinlock: the admin ring and its commands
  *   ctx->lock            spinlock: what the context is charged
  *
+ * A fence's lock is inside of none of these but card->srcu, nor any of them inside of it: fences
+ * are signaled, and callbacks added and removed, without spinlocks held; a callback only queues a
+ * work. io_uring's lock is outside of all of them, so a command is completed by its task.
+ *
  * Nothing runs in hard interrupt context: interrupts are threaded, so plain
  * spin_lock() will do. An object must not be put under a spinlock.
  *
@@ -55,6 +64,8 @@
  *                        to take the device lock
  *   works of fqa_wq      admin commands, which a reset ends
  *   whoever imports      fences of the dma-buf's exporter; holding import_lock
+ *   runs with an in-fence  that fence, of whatever driver, unless they are dropped; their queue
+ *                        waits with them, nothing else
  *   the watchdog         nobody
  */
 #ifndef FQA_FQA_H
@@ -87,6 +98,8 @@
 #include "uapi/fqaccel.h"
 
 struct dma_pool;
+struct fqa_group;
+struct fqa_uring;
 struct fqa_wait;
 struct seq_file;
 
@@ -469,6 +482,7 @@ struct fqa_queue {
 	struct list_head node;		/* in ctx->queues */
 	struct list_head ready_node;	/* in ctx->ready */
 	struct list_head pending;	/* runs that have not started */
+	struct list_head groups;	/* of SUBMITs whose end somebody is told of; in order */
 	wait_queue_head_t wait;		/* a run finished, or the queue was closed */
 	u32 depth;			/* constant */
 	u32 kept;			/* constant: elements of results */
@@ -483,6 +497,7 @@ struct fqa_queue {
 struct fqa_run {
 	struct list_head node;
 	struct fqa_wait *wait;		/* its in-fence, or NULL; kernel/fence.h */
+	struct fqa_group *group;	/* its SUBMIT's end that somebody is told of, or NULL */
 	struct fqa_queue *queue;
 	struct fqa_model *model;	/* it, in and out are NULL of a FQACCEL_RUN_NOP */
 	struct fqa_buffer *in;
@@ -510,6 +525,7 @@ struct fqa_call {
 	u32 user_size;
 	u32 size;		/* of arg */
 	void *arg;		/* the kernel's copy of the structure */
+	struct fqa_uring *uring;	/* NULL: an ioctl */
 	int idx;		/* of fqa_card_enter() */
 };
 
@@ -644,6 +660,8 @@ void fqa_announce_work(struct work_struct *work);
 
 /* chardev.c */
 extern const struct file_operations fqa_fops;
+long fqa_chardev_call(struct file *file, unsigned int cmd, void __user *user,
+		      struct fqa_uring *uring);
 int fqa_call_copy(struct fqa_call *call, void *to, const void __user *from, u32 size,
 		  u32 user_size);
 int fqa_call_respond(struct fqa_call *call);
@@ -724,7 +742,7 @@ void fqa_models_unmap(struct fqa_card *card);
 int fqa_queue_create(struct fqa_call *call);
 void fqa_queue_close(struct fqa_queue *queue);
 int fqa_queue_wait(struct fqa_call *call);
-bool fqa_queue_has_room(const struct fqa_queue *queue);
+u32 fqa_queue_room(const struct fqa_queue *queue);
 void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run);
 
 /* run.c */
@@ -746,6 +764,7 @@ void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done);
 void fqa_sched_kick(struct fqa_card *card);
 void fqa_sched_return(struct fqa_run *run);
 void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head *done);
+void fqa_sched_take_group(struct fqa_group *group, int status, struct list_head *done);
 void fqa_sched_finish(struct fqa_card *card, struct list_head *done);
 
 #endif

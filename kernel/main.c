@@ -152,6 +152,8 @@ static void __exit fqa_module_exit(void)
 	destroy_workqueue(fqa_wq);
 	destroy_workqueue(fqa_recovery_wq);
 	fqa_cards_wait_gone();
+	/* Whatever frees the last fence still runs our code. */
+	rcu_barrier();
 	fqa_debugfs_exit();
 	class_unregister(&fqa_class);
 	unregister_chrdev_region(fqa_first_devt, FQA_MAX_CARDS);

@@ -5,6 +5,7 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "fence.h"
 #include "fqa.h"
 #include "trace.h"
 
@@ -17,6 +18,7 @@ static void fqa_queue_free(struct fqa_object *obj)
 {
 	struct fqa_queue *queue = fqa_to_queue(obj);
 
+	WARN_ON(!list_empty(&queue->groups));
 	kvfree(queue->results);
 	fqa_context_put(obj->ctx);
 	kfree(queue);
@@ -38,6 +40,7 @@ static struct fqa_queue *fqa_queue_alloc(struct fqa_context *ctx, u32 depth)
 	INIT_LIST_HEAD(&queue->node);
 	INIT_LIST_HEAD(&queue->ready_node);
 	INIT_LIST_HEAD(&queue->pending);
+	INIT_LIST_HEAD(&queue->groups);
 	init_waitqueue_head(&queue->wait);
 	fqa_object_init(&queue->obj, ctx, FQA_OBJECT_QUEUE, fqa_queue_free);
 	return queue;
@@ -111,14 +114,14 @@ void fqa_queue_close(struct fqa_queue *queue)
 }
 
 /*
- * Whether another run may be accepted. Besides the depth, results limit how far
+ * How many runs may be accepted. Besides the depth, results limit how far
  * ahead of the oldest unfinished run the queue may be.
  */
-bool fqa_queue_has_room(const struct fqa_queue *queue)
+u32 fqa_queue_room(const struct fqa_queue *queue)
 {
 	lockdep_assert_held(&queue->obj.ctx->card->lock);
-	return queue->unfinished < queue->depth &&
-	       queue->last - queue->completed < queue->kept;
+	return min_t(u64, queue->depth - queue->unfinished,
+		     queue->kept - (queue->last - queue->completed));
 }
 
 void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run)
@@ -129,6 +132,7 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run)
 	*result = run->result;
 	result->finished = true;
 	fqa_usage_count(queue->obj.ctx, result);
+	fqa_group_record(run);
 	trace_fqa_run_complete(run);
 	queue->unfinished--;
 	while (queue->completed < queue->last &&

@@ -3,6 +3,7 @@
 #include <linux/overflow.h>
 #include <linux/slab.h>
 
+#include "fence.h"
 #include "fqa.h"
 
 static bool fqa_range_fits(u64 offset, u64 length, u64 size)
@@ -190,6 +191,8 @@ void fqa_run_free(struct fqa_run *run)
 		fqa_object_put(&run->out->obj);
 	if (run->model)
 		fqa_object_put(&run->model->obj);
+	fqa_wait_put(run->wait);
+	fqa_group_put(run->group);
 	fqa_object_put(&run->queue->obj);
 	kfree(run);
 }

@@ -140,10 +140,32 @@ void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head 
 		list_del_init(&ctx->ready_node);
 }
 
+/* Take back those of one SUBMIT. Others of the queue may get their turn by that. */
+void fqa_sched_take_group(struct fqa_group *group, int status, struct list_head *done)
+{
+	struct fqa_queue *queue = group->queue;
+	struct fqa_context *ctx = queue->obj.ctx;
+	struct fqa_run *run, *next;
+
+	lockdep_assert_held(&ctx->card->lock);
+	list_for_each_entry_safe(run, next, &queue->pending, node) {
+		if (run->group != group)
+			continue;
+		fqa_run_set_status(run, status);
+		list_move_tail(&run->node, done);
+	}
+	if (!fqa_queue_may_start(queue))
+		list_del_init(&queue->ready_node);
+	if (list_empty(&ctx->ready))
+		list_del_init(&ctx->ready_node);
+	fqa_sched_wake_queue(queue);
+}
+
 static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 {
 	struct fqa_queue *queue = run->queue;
 	struct fqa_context *ctx = queue->obj.ctx;
+	LIST_HEAD(ended);
 
 	/* Output must be the CPU's before anybody is told. */
 	if (run->started && run->out)
@@ -153,7 +175,9 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 
 	spin_lock(&card->lock);
 	fqa_queue_record(queue, run);
+	fqa_groups_take(queue, &ended);
 	spin_unlock(&card->lock);
+	fqa_groups_tell(&ended);
 	wake_up_all(&queue->wait);
 	wake_up_all(&ctx->poll_wait);
 

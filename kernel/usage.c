@@ -8,6 +8,7 @@
 #include <linux/pci.h>
 #include <linux/seq_file.h>
 
+#include "fence.h"
 #include "fqa.h"
 
 static u64 fqa_usage_now(void)
@@ -80,7 +81,8 @@ void fqa_show_fdinfo(struct seq_file *m, struct file *file)
 	struct fqa_card *card = ctx->card;
 	u64 card_bytes, system_bytes;
 	struct fqa_usage usage;
-	unsigned int unfinished;
+	unsigned int unfinished, waiting = 0;
+	struct fqa_queue *queue;
 
 	fqa_usage_read(card, ctx, &usage);
 	spin_lock(&ctx->lock);
@@ -89,6 +91,8 @@ void fqa_show_fdinfo(struct seq_file *m, struct file *file)
 	spin_unlock(&ctx->lock);
 	spin_lock(&card->lock);
 	unfinished = ctx->unfinished;
+	list_for_each_entry(queue, &ctx->queues, node)
+		waiting += fqa_queue_waits(queue);
 	spin_unlock(&card->lock);
 
 	seq_puts(m, "drm-driver:\t" FQA_NAME "\n");
@@ -105,4 +109,5 @@ void fqa_show_fdinfo(struct seq_file *m, struct file *file)
 	seq_printf(m, FQA_NAME "-runs:\t%llu\n", usage.runs);
 	seq_printf(m, FQA_NAME "-errors:\t%llu\n", usage.errors);
 	seq_printf(m, FQA_NAME "-unfinished:\t%u\n", unfinished);
+	seq_printf(m, FQA_NAME "-waiting-queues:\t%u\n", waiting);
 }

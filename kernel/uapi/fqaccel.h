@@ -48,8 +48,10 @@
 #define FQACCEL_IOC_BUFFER_EXPORT	_IO(FQACCEL_IOC_TYPE, 0x07)
 #define FQACCEL_IOC_BUFFER_IMPORT	_IO(FQACCEL_IOC_TYPE, 0x08)
 
+#define FQACCEL_FEATURE_FENCES	0x1	/* FQACCEL_SUBMIT_IN_FENCE, _OUT_FENCE */
 #define FQACCEL_FEATURE_DMABUF	0x2	/* BUFFER_EXPORT, BUFFER_IMPORT */
 #define FQACCEL_FEATURE_NOP	0x8	/* FQACCEL_RUN_NOP */
+#define FQACCEL_FEATURE_URING	0x10	/* SUBMIT through io_uring, on kernels that can cancel it */
 
 /**
  * struct fqaccel_info - ioctl(FQACCEL_IOC_INFO): card and driver
@@ -322,18 +324,23 @@ struct fqaccel_run {
 	__u32 pad;
 };
 
-#define FQACCEL_SUBMIT_NONBLOCK	0x1	/* -EAGAIN instead of waiting for room in the queue */
+#define FQACCEL_SUBMIT_NONBLOCK		0x1	/* -EAGAIN instead of waiting for room */
+#define FQACCEL_SUBMIT_IN_FENCE		0x2	/* the runs start after @in_fence is signaled */
+#define FQACCEL_SUBMIT_OUT_FENCE	0x4	/* make @out_fence */
 
 /**
  * struct fqaccel_submit - ioctl(FQACCEL_IOC_SUBMIT): queue runs
  * @size:     sizeof(struct fqaccel_submit)
- * @flags:    FQACCEL_SUBMIT_NONBLOCK
+ * @flags:    FQACCEL_SUBMIT_*
  * @queue:    handle
  * @count:    elements of @runs, 1 to max_runs
  * @runs:     user address of an array
  * @run_size: sizeof(struct fqaccel_run) as the caller knows it: the array's stride
  * @accepted: out: runs accepted, from the first on; written also on an error
  * @sequence: out: sequence number of the last accepted run
+ * @in_fence: with FQACCEL_SUBMIT_IN_FENCE: a sync_file, of any driver; else 0
+ * @out_fence: out: with FQACCEL_SUBMIT_OUT_FENCE: a new sync_file, close-on-exec; -1 if the call
+ *            fails. Without: must be 0
  *
  * Runs of a queue get the sequence numbers 1, 2, ... and are started in that
  * order; they may run at the same time and finish in another one. So a run that reads
@@ -349,6 +356,27 @@ struct fqaccel_run {
  *   -ENOSPC   the scatter lists of the unfinished runs do not fit buffer_limit
  *   -EAGAIN   the queue is full, with FQACCEL_SUBMIT_NONBLOCK
  *   -ECANCELED  the queue was destroyed while it waited
+ *   -EBADF    @in_fence is not open
+ *   -EINVAL   @in_fence is not a sync_file; @size has no room for a fence that @flags ask for
+ *   -EMFILE   (-ENFILE) no file descriptor for @out_fence
+ *
+ * Fences. None of the runs starts before @in_fence is signaled, nor do later ones of the same
+ * queue; other queues go on. If it is signaled with an error, the runs end with -ECANCELED
+ * without starting. The fence may be closed once the call has returned. @out_fence is signaled when
+ * the accepted runs and all before them in the queue are finished, as for WAIT; its error is
+ * the status of the first run of this SUBMIT that has not ended with 0. It is signaled whatever
+ * becomes of card, queue and open file, stays valid after them, and keeps the module from being
+ * unloaded. Runs that wait for a fence are dropped as others that have not started: by DESTROY,
+ * close, a ban, removal.
+ *
+ * io_uring (FQACCEL_FEATURE_URING; else -EOPNOTSUPP): IORING_OP_URING_CMD, cmd_op
+ * FQACCEL_IOC_SUBMIT, cmd a struct fqaccel_uring_cmd, no uring_cmd_flags, a ring without
+ * IORING_SETUP_IOPOLL. The structure and its array are read, and results written back, before
+ * the command completes. That is when the accepted runs are finished, as for @out_fence; its
+ * res is what @out_fence's error would be, or the errno of a SUBMIT that has accepted
+ * nothing. A CQE of 32 bytes has @sequence in big_cqe[0]. While the queue is full a
+ * command waits in io_uring, and those behind it may overtake it. When the process exits or the
+ * ring is closed, runs of its commands that have not started are dropped.
  */
 struct fqaccel_submit {
 	__u32 size;
@@ -359,6 +387,18 @@ struct fqaccel_submit {
 	__u32 run_size;
 	__u32 accepted;
 	__aligned_u64 sequence;
+	__s32 in_fence;
+	__s32 out_fence;
+};
+
+/**
+ * struct fqaccel_uring_cmd - the command area of an SQE
+ * @arg: user address of a struct fqaccel_submit
+ * @pad: must be 0
+ */
+struct fqaccel_uring_cmd {
+	__aligned_u64 arg;
+	__aligned_u64 pad;
 };
 
 #define FQACCEL_WAIT_ARM	0x1	/* do not wait: make poll() report this run, see below */
@@ -395,7 +435,7 @@ struct fqaccel_submit {
  *               and had to be reset. With @card_status ABORTED: it worked on it for longer
  *               than the driver's run_limit_ms
  *   -ECANCELED  dropped: before it started, or because its open file is closed, or because
- *               the card was reset a second time while it had the run
+ *               the card was reset a second time while it had the run, or its in-fence failed
  *   -EIO        any other card status; with @card_status 0: the run's model could not be
  *               loaded again after a reset
  *   -ENODEV     the card went away (and WAIT itself fails with that, too)

@@ -36,6 +36,7 @@ struct form {
 	unsigned long cmd;
 	uint32_t size;
 	int error;	/* for zeroes, with the right size */
+	uint32_t first;	/* size of the first version, if it has grown since */
 };
 
 static const struct form forms[] = {
@@ -43,7 +44,8 @@ static const struct form forms[] = {
 	{ FQACCEL_IOC_DESTROY, sizeof(struct fqaccel_destroy), -ENOENT },
 	{ FQACCEL_IOC_BUFFER_CREATE, sizeof(struct fqaccel_buffer_create), -EINVAL },
 	{ FQACCEL_IOC_MODEL_LOAD, sizeof(struct fqaccel_model_load), -EINVAL },
-	{ FQACCEL_IOC_SUBMIT, sizeof(struct fqaccel_submit), -EINVAL },
+	{ FQACCEL_IOC_SUBMIT, sizeof(struct fqaccel_submit), -EINVAL,
+	  offsetof(struct fqaccel_submit, in_fence) },
 	{ FQACCEL_IOC_WAIT, sizeof(struct fqaccel_wait), -ENOENT },
 };
 
@@ -73,12 +75,30 @@ TEST_F(ioctl, short_size)
 
 	memset(poison, TEST_POISON, sizeof(poison));
 	for (i = 0; i < ARRAY_SIZE(forms); i++) {
-		for (size = 0; size < forms[i].size; size++) {
+		for (size = 0; size < (forms[i].first ?: forms[i].size); size++) {
 			memset(room, TEST_POISON, sizeof(room));
 			ASSERT_EQ(-EINVAL, call(self->fd, forms[i].cmd, size, room))
 				TH_LOG("ioctl 0x%lx, size %u", forms[i].cmd, size);
 			/* Refused, so not written to. */
 			ASSERT_EQ(0, memcmp(room + 4, poison + 4, ROOM - 4));
+		}
+	}
+}
+
+/* A caller that knows an older, shorter structure: what it does not know is 0. */
+TEST_F(ioctl, old_size)
+{
+	uint8_t room[ROOM];
+	unsigned int i;
+	uint32_t size;
+
+	for (i = 0; i < ARRAY_SIZE(forms); i++) {
+		for (size = forms[i].first ?: forms[i].size; size < forms[i].size; size++) {
+			memset(room, 0, size);
+			memset(room + size, TEST_POISON, sizeof(room) - size);
+			EXPECT_EQ(forms[i].error, call(self->fd, forms[i].cmd, size, room))
+				TH_LOG("ioctl 0x%lx, size %u", forms[i].cmd, size);
+			EXPECT_EQ(TEST_POISON, room[size]);
 		}
 	}
 }
@@ -190,7 +210,9 @@ TEST_F(ioctl, reserved)
 	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, flags, 1);
 	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, priority, 1);
 	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, pad, 1);
-	REFUSED(submit, FQACCEL_IOC_SUBMIT, flags, 2);
+	REFUSED(submit, FQACCEL_IOC_SUBMIT, flags, 8);
+	REFUSED(submit, FQACCEL_IOC_SUBMIT, in_fence, 1);
+	REFUSED(submit, FQACCEL_IOC_SUBMIT, out_fence, 1);
 	REFUSED(wait, FQACCEL_IOC_WAIT, flags, 2);
 	REFUSED(wait, FQACCEL_IOC_WAIT, pad, 1);
 #undef REFUSED
