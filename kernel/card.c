@@ -40,7 +40,7 @@ static void fqa_card_init(struct fqa_card *card)
 	init_waitqueue_head(&card->state_wait);
 	fqa_admin_init(&card->admin);
 	sema_init(&card->loads, FQA_MAX_LOADS);
-	INIT_LIST_HEAD(&card->ready);
+	fqa_fair_init(&card->fair);
 	INIT_LIST_HEAD(&card->contexts);
 	INIT_DELAYED_WORK(&card->watchdog, fqa_watchdog_work);
 	INIT_WORK(&card->reset_work, fqa_reset_work);

@@ -21,8 +21,8 @@ static int fqa_info(struct fqa_call *call)
 	arg->hw_version = card->hw_version;
 	arg->firmware = card->firmware;
 	arg->format = card->format;
-	arg->features = FQACCEL_FEATURE_FENCES | FQACCEL_FEATURE_DMABUF | FQACCEL_FEATURE_NOP |
-			FQA_FEATURE_URING;
+	arg->features = FQACCEL_FEATURE_FENCES | FQACCEL_FEATURE_DMABUF |
+			FQACCEL_FEATURE_PRIORITY | FQACCEL_FEATURE_NOP | FQA_FEATURE_URING;
 	arg->memory_size = card->mem_size;
 	arg->memory_free = min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size);
 	spin_lock(&ctx->lock);

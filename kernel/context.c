@@ -25,9 +25,8 @@ struct fqa_context *fqa_context_create(struct fqa_card *card)
 	INIT_WORK(&ctx->teardown, fqa_context_teardown);
 	init_waitqueue_head(&ctx->poll_wait);
 	init_waitqueue_head(&ctx->idle_wait);
-	INIT_LIST_HEAD(&ctx->ready_node);
-	INIT_LIST_HEAD(&ctx->ready);
 	INIT_LIST_HEAD(&ctx->queues);
+	fqa_sched_init_context(ctx);
 	spin_lock_init(&ctx->lock);
 	ctx->memory_quota = capable(CAP_SYS_RESOURCE) ? card->mem_size : card->mem_size / 2;
 	ctx->buffer_limit = fqa_buffer_limit();

@@ -164,8 +164,8 @@ static void fqa_dump_run(struct fqa_dump *dump, const struct fqa_hwq *hwq,
 	fqa_dump_put(dump, "run %u cid %u %s process %d queue %u sequence %llu", hwq->ring.qid,
 		     run->cid, fqa_dump_verdict(run), run->queue->obj.ctx->pid,
 		     run->queue->obj.handle, run->sequence);
-	fqa_dump_put(dump, " layers %u+%u batch %u\n", run->first_layer, run->layer_count,
-		     run->batch);
+	fqa_dump_put(dump, " layers %u+%u batch %u part %u/%u\n", run->first_layer,
+		     run->layer_count, run->batch, run->part + 1, max(run->nr_parts, 1U));
 }
 
 static void fqa_dump_queue(struct fqa_dump *dump, struct fqa_card *card, struct fqa_hwq *hwq)

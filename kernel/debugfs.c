@@ -69,13 +69,14 @@ static int fqa_queues_show(struct seq_file *m, void *v)
 	spin_lock(&card->lock);
 	if (card->state != FQA_STATE_DEAD)
 		fqa_debugfs_hwqs(m, card);
-	seq_puts(m, "\nclient pid queue depth unfinished last completed armed waits\n");
+	seq_puts(m, "\nclient pid queue depth unfinished last completed armed waits priority\n");
 	list_for_each_entry(ctx, &card->contexts, node)
 		list_for_each_entry(queue, &ctx->queues, node)
-			seq_printf(m, "%6llu %3d %5u %5u %10u %4llu %9llu %5llu %5u\n", ctx->id,
+			seq_printf(m, "%6llu %3d %5u %5u %10u %4llu %9llu %5llu %5u %8u\n", ctx->id,
 				   ctx->pid, queue->obj.handle, queue->depth,
 				   queue->unfinished, queue->last, queue->completed,
-				   queue->armed, fqa_queue_waits(queue));
+				   queue->armed, fqa_queue_waits(queue),
+				   (unsigned int)(queue->flow - ctx->flows));
 	spin_unlock(&card->lock);
 	fqa_card_exit(card, idx);
 	return 0;
@@ -89,16 +90,17 @@ static int fqa_runs_show(struct seq_file *m, void *v)
 	unsigned int i;
 	int idx;
 
-	seq_puts(m, "qid cid    client queue sequence model layers batch\n");
+	seq_puts(m, "qid cid    client queue sequence model layers batch part\n");
 	idx = fqa_card_enter(card);
 	spin_lock(&card->lock);
 	for (i = 0; i < card->nr_hwqs && card->state != FQA_STATE_DEAD; i++)
 		list_for_each_entry(run, &card->hwqs[i].order, node)
-			seq_printf(m, "%3u 0x%04x %6llu %5u %8llu %5u %u+%u %5u\n",
+			seq_printf(m, "%3u 0x%04x %6llu %5u %8llu %5u %u+%u %5u %u/%u\n",
 				   card->hwqs[i].ring.qid, run->cid, run->queue->obj.ctx->id,
 				   run->queue->obj.handle, run->sequence,
 				   fqa_run_model(run), run->first_layer,
-				   run->layer_count, run->batch);
+				   run->layer_count, run->batch, run->part + 1,
+				   max(run->nr_parts, 1U));
 	spin_unlock(&card->lock);
 	fqa_card_exit(card, idx);
 	return 0;

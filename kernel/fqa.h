@@ -94,6 +94,7 @@
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
+#include "fair.h"
 #include "fqaccel_hw.h"
 #include "uapi/fqaccel.h"
 
@@ -139,6 +140,7 @@ struct seq_file;
 #define FQA_MAX_RUNS		64	/* in one SUBMIT */
 #define FQA_MAX_BATCH		65536
 #define FQA_MAX_HANDLE		65535
+#define FQA_PRIORITIES		3
 
 /* mmap() offset of a buffer: its handle times this. */
 #define FQA_MMAP_SHIFT		36
@@ -221,6 +223,7 @@ struct fqa_hwq {
 	u16 vector;
 	u16 generation;
 	unsigned int inflight;
+	u64 expected;		/* ns that the runs were estimated to take */
 	struct fqa_run *runs[FQA_IO_SLOTS];	/* by CID modulo FQA_IO_SLOTS */
 	struct list_head order;	/* the same runs as the card got them: it executes the first */
 	/* ABORTs under way that name a CID of the slot, which is not reused until then. */
@@ -305,7 +308,8 @@ struct fqa_card {
 	unsigned int nr_vectors;
 	struct semaphore loads;		/* LOADs that the card may have at once */
 
-	struct list_head ready;		/* contexts with runs to start, next one first */
+	struct fqa_fair fair;		/* whose runs start next; under card->lock */
+	struct fqa_rate rate;		/* of all runs, likewise */
 	struct list_head contexts;	/* all of them; under card->lock */
 	u64 last_client;		/* id given out last; under card->lock */
 	struct delayed_work watchdog;
@@ -337,6 +341,12 @@ struct fqa_card {
 	struct dma_pool *large_pool;
 };
 
+/* What an open file has of one priority: its share of the card's time. Under card->lock. */
+struct fqa_flow {
+	struct fqa_share share;		/* waits in card->fair while ready is not empty */
+	struct list_head ready;		/* queues with runs to start, next one first */
+};
+
 struct fqa_context {
 	struct kref ref;
 	struct fqa_card *card;
@@ -348,9 +358,8 @@ struct fqa_context {
 
 	/* Under card->lock. */
 	struct list_head node;		/* in card->contexts */
-	struct list_head ready_node;	/* in card->ready */
-	struct list_head ready;		/* queues with runs to start, next one first */
 	struct list_head queues;
+	struct fqa_flow flows[FQA_PRIORITIES];	/* by FQACCEL_PRIORITY_* */
 	unsigned int nr_queues;
 	unsigned int unfinished;
 	struct fqa_usage usage;
@@ -462,6 +471,7 @@ struct fqa_model {
 	u64 charged;			/* card memory */
 	bool on_card;			/* fqa_admin_cmd.ok of a LOAD; a reset clears it */
 	bool dead;			/* could not be loaded again; under card->lock */
+	struct fqa_rate rate;		/* of its runs; likewise */
 	struct work_struct free_work;
 	struct work_struct reap_work;
 	struct fqa_admin_cmd *load;	/* for reap_work */
@@ -480,7 +490,8 @@ struct fqa_result {
 struct fqa_queue {
 	struct fqa_object obj;
 	struct list_head node;		/* in ctx->queues */
-	struct list_head ready_node;	/* in ctx->ready */
+	struct list_head ready_node;	/* in flow->ready */
+	struct fqa_flow *flow;		/* constant: that of its priority */
 	struct list_head pending;	/* runs that have not started */
 	struct list_head groups;	/* of SUBMITs whose end somebody is told of; in order */
 	wait_queue_head_t wait;		/* a run finished, or the queue was closed */
@@ -494,6 +505,13 @@ struct fqa_queue {
 	struct fqa_result *results;	/* by sequence number modulo kept */
 };
 
+/* Pictures that the card gets at once. */
+struct fqa_part {
+	struct fqa_sglist in;
+	struct fqa_sglist out;
+	u32 batch;
+};
+
 struct fqa_run {
 	struct list_head node;
 	struct fqa_wait *wait;		/* its in-fence, or NULL; kernel/fence.h */
@@ -502,8 +520,15 @@ struct fqa_run {
 	struct fqa_model *model;	/* it, in and out are NULL of a FQACCEL_RUN_NOP */
 	struct fqa_buffer *in;
 	struct fqa_buffer *out;
-	struct fqa_sglist in_list;
-	struct fqa_sglist out_list;
+	struct fqa_part *parts;	/* &whole, or an array; NULL of a FQACCEL_RUN_NOP */
+	struct fqa_part whole;
+	u32 nr_parts;
+	u32 part;		/* that the card has or gets next */
+	u64 parts_charged;
+	u64 worked_ns;		/* for how long the card had the parts before it */
+	u64 part_ns;		/* and the last one that it had; usage.c */
+	u64 expected;		/* for how long it should */
+	u64 cost;		/* of fqa_fair_start(), while the card has it */
 	u64 out_offset;
 	u64 out_length;
 	u32 first_layer;
@@ -539,6 +564,7 @@ extern struct workqueue_struct *fqa_recovery_wq;
 u64 fqa_buffer_limit(void);
 unsigned int fqa_hang_ms(void);
 unsigned int fqa_run_limit_ms(void);
+unsigned int fqa_part_ms(void);
 unsigned int fqa_backoff_max_ms(void);
 unsigned int fqa_max_segment(void);
 
@@ -636,7 +662,7 @@ struct fqa_register {
 
 /* usage.c */
 void fqa_usage_begin(struct fqa_hwq *hwq);
-void fqa_usage_end(struct fqa_hwq *hwq, const struct fqa_run *run);
+u64 fqa_usage_end(struct fqa_hwq *hwq, const struct fqa_run *run);
 void fqa_usage_count(struct fqa_context *ctx, const struct fqa_result *result);
 void fqa_usage_read(struct fqa_card *card, const struct fqa_context *ctx,
 		    struct fqa_usage *usage);
@@ -706,6 +732,8 @@ bool fqa_pieces_next(struct fqa_pieces *it);
 /* sglist.c */
 int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
 		     struct fqa_memory *mem, u64 offset, u64 length);
+int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
+			  struct fqa_pieces *it, u64 length);
 void fqa_sglist_free(struct fqa_context *ctx, struct fqa_sglist *list);
 void fqa_sglist_describe(const struct fqa_sglist *list, struct fqa_hw_list *hw);
 
@@ -754,6 +782,14 @@ void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict)
 void fqa_run_set_status(struct fqa_run *run, int status);
 void fqa_run_free(struct fqa_run *run);
 
+/* part.c */
+int fqa_parts_build(struct fqa_context *ctx, struct fqa_run *run,
+		    const struct fqaccel_run *user);
+void fqa_parts_free(struct fqa_context *ctx, struct fqa_run *run);
+u64 fqa_part_ns(struct fqa_run *run);
+void fqa_part_learn(struct fqa_run *run, u64 ns, u64 cycles);
+bool fqa_part_next(struct fqa_run *run);
+
 /* submit.c */
 int fqa_submit(struct fqa_call *call);
 
@@ -763,6 +799,10 @@ void fqa_sched_wake_queue(struct fqa_queue *queue);
 void fqa_sched_dispatch(struct fqa_card *card, struct list_head *done);
 void fqa_sched_kick(struct fqa_card *card);
 void fqa_sched_return(struct fqa_run *run);
+void fqa_sched_go_on(struct fqa_run *run);
+void fqa_sched_start(struct fqa_run *run);
+void fqa_sched_end(struct fqa_run *run);
+void fqa_sched_init_context(struct fqa_context *ctx);
 void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head *done);
 void fqa_sched_take_group(struct fqa_group *group, int status, struct list_head *done);
 void fqa_sched_finish(struct fqa_card *card, struct list_head *done);

@@ -72,6 +72,7 @@ int fqa_hw_identify(struct fqa_card *card)
 	card->format = fqa_hw_read(card, FQA_REG_FORMAT);
 	card->lanes = fqa_hw_read(card, FQA_REG_LANES);
 	card->clock_khz = fqa_hw_read(card, FQA_REG_CLOCK_KHZ);
+	fqa_rate_init(&card->rate, card->clock_khz);
 
 	if (entries < FQA_ADMIN_ENTRIES || !card->nr_hwqs ||
 	    card->nr_hwqs > FQA_MAX_IO_QUEUES || !card->slots ||

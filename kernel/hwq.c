@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The card's I/O queues: starting runs, taking their completions, aborting them. */
 #include <linux/jiffies.h>
+#include <linux/ktime.h>
 #include <linux/slab.h>
 
 #include "fqa.h"
@@ -103,10 +104,21 @@ static int fqa_hwq_free_slot(const struct fqa_hwq *hwq)
 	return -EBUSY;
 }
 
+/* How long a queue will be busy. A run that takes longer than expected may go on for as long. */
+static u64 fqa_hwq_backlog(const struct fqa_hwq *hwq, u64 now)
+{
+	u64 spent = now - hwq->since;
+
+	if (!hwq->inflight)
+		return 0;
+	return 1 + (spent < hwq->expected ? hwq->expected - spent : spent - hwq->expected);
+}
+
 /* The queue with the least to do that can take a run, or NULL. */
 struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
 {
 	struct fqa_hwq *best = NULL, *hwq;
+	u64 now = ktime_get_ns(), least = 0, backlog;
 	unsigned int i;
 
 	lockdep_assert_held(&card->lock);
@@ -114,8 +126,11 @@ struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
 		hwq = &card->hwqs[i];
 		if (hwq->inflight >= FQA_IO_INFLIGHT || fqa_hwq_free_slot(hwq) < 0)
 			continue;
-		if (!best || hwq->inflight < best->inflight)
+		backlog = fqa_hwq_backlog(hwq, now);
+		if (!best || backlog < least) {
 			best = hwq;
+			least = backlog;
+		}
 	}
 	return best;
 }
@@ -130,8 +145,10 @@ void fqa_hwq_start(struct fqa_hwq *hwq, struct fqa_run *run)
 	lockdep_assert_held(&card->lock);
 	run->cid = hwq->generation++ * FQA_IO_SLOTS + slot;
 	run->started = true;
+	fqa_sched_start(run);
 	hwq->runs[slot] = run;
 	hwq->inflight++;
+	hwq->expected += run->expected;
 	if (list_empty(&hwq->order)) {
 		hwq->began = ktime_get();
 		hwq->looked = hwq->began;
@@ -153,12 +170,15 @@ static struct fqa_run *fqa_hwq_take(struct fqa_hwq *hwq, unsigned int slot)
 
 	hwq->runs[slot] = NULL;
 	hwq->inflight--;
+	hwq->expected -= run->expected;
+	run->part_ns = 0;
 	/* The next one's turn. */
 	if (list_is_first(&run->node, &hwq->order)) {
-		fqa_usage_end(hwq, run);
+		run->part_ns = fqa_usage_end(hwq, run);
 		hwq->began = ktime_get();
 	}
 	list_del(&run->node);
+	fqa_sched_end(run);
 	return run;
 }
 
@@ -182,7 +202,10 @@ void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
 		}
 		fqa_hwq_take(hwq, verdict.cid % FQA_IO_SLOTS);
 		fqa_run_set_verdict(run, &verdict);
-		list_add_tail(&run->node, &done);
+		if (fqa_part_next(run))
+			fqa_sched_go_on(run);
+		else
+			list_add_tail(&run->node, &done);
 	}
 	if (any) {
 		fqa_ring_ack(&hwq->ring);

@@ -39,6 +39,11 @@ module_param(run_limit_ms, uint, 0644);
 MODULE_PARM_DESC(run_limit_ms,
 		 "a run on which the card works for longer than so many ms is aborted (0: never)");
 
+static unsigned int part_ms = 100;
+module_param(part_ms, uint, 0644);
+MODULE_PARM_DESC(part_ms,
+		 "runs that will take longer than so many ms go to the card in parts (0: never)");
+
 static unsigned int backoff_max_ms = 4000;
 module_param(backoff_max_ms, uint, 0644);
 MODULE_PARM_DESC(backoff_max_ms,
@@ -95,6 +100,11 @@ unsigned int fqa_hang_ms(void)
 unsigned int fqa_run_limit_ms(void)
 {
 	return READ_ONCE(run_limit_ms);
+}
+
+unsigned int fqa_part_ms(void)
+{
+	return READ_ONCE(part_ms);
 }
 
 unsigned int fqa_backoff_max_ms(void)

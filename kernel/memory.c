@@ -220,7 +220,10 @@ void fqa_memory_unmap_all(struct fqa_card *card)
 	mutex_unlock(&card->memory_lock);
 }
 
-/* The range must lie within the mapped memory. */
+/*
+ * The range must lie within the mapped memory. When it has been walked, setting length
+ * makes it go on behind it.
+ */
 void fqa_pieces_init(struct fqa_pieces *it, struct fqa_memory *mem, u64 offset, u64 length)
 {
 	it->sg = mem->sgt->sgl;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* User queues: results by sequence number, waiting, closing. */
+#include <linux/capability.h>
 #include <linux/hrtimer.h>
 #include <linux/ktime.h>
 #include <linux/overflow.h>
@@ -24,12 +25,13 @@ static void fqa_queue_free(struct fqa_object *obj)
 	kfree(queue);
 }
 
-static struct fqa_queue *fqa_queue_alloc(struct fqa_context *ctx, u32 depth)
+static struct fqa_queue *fqa_queue_alloc(struct fqa_context *ctx, u32 depth, u32 priority)
 {
 	struct fqa_queue *queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
 
 	if (!queue)
 		return NULL;
+	queue->flow = &ctx->flows[priority];
 	queue->depth = depth;
 	queue->kept = FQA_KEPT_RESULTS * depth;
 	queue->results = kvcalloc(queue->kept, sizeof(*queue->results), GFP_KERNEL_ACCOUNT);
@@ -67,12 +69,14 @@ int fqa_queue_create(struct fqa_call *call)
 	struct fqa_queue *queue;
 	int ret;
 
-	if (arg->flags || arg->pad || arg->priority)
+	if (arg->flags || arg->pad)
 		return -EOPNOTSUPP;
-	if (arg->depth > FQA_MAX_DEPTH)
+	if (arg->depth > FQA_MAX_DEPTH || arg->priority >= FQA_PRIORITIES)
 		return -EINVAL;
+	if (arg->priority == FQACCEL_PRIORITY_HIGH && !capable(CAP_SYS_NICE))
+		return -EPERM;
 
-	queue = fqa_queue_alloc(call->ctx, arg->depth ?: FQA_DEFAULT_DEPTH);
+	queue = fqa_queue_alloc(call->ctx, arg->depth ?: FQA_DEFAULT_DEPTH, arg->priority);
 	if (!queue)
 		return -ENOMEM;
 	ret = fqa_queue_link(queue);

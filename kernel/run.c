@@ -90,19 +90,6 @@ static int fqa_run_check_ranges(struct fqa_run *run, const struct fqaccel_run *u
 	return 0;
 }
 
-static int fqa_run_build_lists(struct fqa_context *ctx, struct fqa_run *run,
-			       const struct fqaccel_run *user)
-{
-	int ret;
-
-	ret = fqa_sglist_build(ctx, &run->in_list, run->in->memory, user->in_offset,
-			       user->in_length);
-	if (ret)
-		return ret;
-	return fqa_sglist_build(ctx, &run->out_list, run->out->memory, user->out_offset,
-				user->out_length);
-}
-
 /* A run that does nothing: FQACCEL_RUN_NOP. It has no model and no buffers. */
 static bool fqa_run_is_nop(const struct fqa_run *run)
 {
@@ -141,7 +128,7 @@ static int fqa_run_fill(struct fqa_context *ctx, struct fqa_run *run,
 	ret = fqa_run_check_ranges(run, user);
 	if (ret)
 		return ret;
-	ret = fqa_run_build_lists(ctx, run, user);
+	ret = fqa_parts_build(ctx, run, user);
 	if (ret)
 		return ret;
 	fqa_memory_sync_device(run->in->memory, user->in_offset, user->in_length);
@@ -183,8 +170,7 @@ void fqa_run_free(struct fqa_run *run)
 {
 	struct fqa_context *ctx = run->queue->obj.ctx;
 
-	fqa_sglist_free(ctx, &run->in_list);
-	fqa_sglist_free(ctx, &run->out_list);
+	fqa_parts_free(ctx, run);
 	if (run->in)
 		fqa_object_put(&run->in->obj);
 	if (run->out)
@@ -197,20 +183,23 @@ void fqa_run_free(struct fqa_run *run)
 	kfree(run);
 }
 
-/* All but the CID. */
+/* All but the CID, of the part that is the run's next. */
 void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd)
 {
+	const struct fqa_part *part;
+
 	memset(cmd, 0, sizeof(*cmd));
 	cmd->opcode = FQA_OP_NOP;
 	if (fqa_run_is_nop(run))
 		return;
+	part = &run->parts[run->part];
 	cmd->opcode = FQA_OP_RUN;
 	cmd->slot = cpu_to_le32(run->model->slot);
 	cmd->run.first_layer = cpu_to_le32(run->first_layer);
 	cmd->run.layer_count = cpu_to_le32(run->layer_count);
-	cmd->run.batch = cpu_to_le32(run->batch);
-	fqa_sglist_describe(&run->in_list, &cmd->run.in);
-	fqa_sglist_describe(&run->out_list, &cmd->run.out);
+	cmd->run.batch = cpu_to_le32(part->batch);
+	fqa_sglist_describe(&part->in, &cmd->run.in);
+	fqa_sglist_describe(&part->out, &cmd->run.out);
 }
 
 static int fqa_run_errno(u16 code)
@@ -228,6 +217,7 @@ static int fqa_run_errno(u16 code)
 	}
 }
 
+/* Of a run in parts, the first one that fails decides, as no other is started after it. */
 void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict)
 {
 	struct fqa_result *result = &run->result;
@@ -238,12 +228,16 @@ void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict)
 	result->card_status = verdict->code;
 	result->layer = verdict->layer;
 	result->offset = verdict->offset;
-	result->cycles = verdict->code == FQA_SC_OK ? verdict->result : 0;
+	if (verdict->code != FQA_SC_OK)
+		result->cycles = 0;
+	else if (check_add_overflow(result->cycles, verdict->result, &result->cycles))
+		result->cycles = U64_MAX;
 }
 
 /* The card has not answered. */
 void fqa_run_set_status(struct fqa_run *run, int status)
 {
 	run->result.status = status;
+	run->result.cycles = 0;
 	run->result.layer = FQA_NO_LAYER;
 }

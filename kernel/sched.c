@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Which run starts next. Runs wait in their user queue; queues whose first run may start
- * are in their context's ring, contexts in the card's, and both rings are served in turn, so
- * that no open file waits for more than one run of each other one.
+ * Which run starts next. Runs wait in their user queue. Queues whose first run may start
+ * are in the ring of their flow, which is an open file's share of the card for one priority, and
+ * are served in turn. Flows get the card's time by their weights; kernel/fair.c.
  */
 #include "fence.h"
 #include "fqa.h"
@@ -16,18 +16,34 @@ static bool fqa_queue_may_start(struct fqa_queue *queue)
 	return run && fqa_run_may_start(run);
 }
 
+/* Its first run may start now: behind the flow's other queues, or @first. */
+static void fqa_sched_ready(struct fqa_queue *queue, bool first)
+{
+	struct fqa_flow *flow = queue->flow;
+
+	if (list_empty(&queue->ready_node) && first)
+		list_add(&queue->ready_node, &flow->ready);
+	else if (list_empty(&queue->ready_node))
+		list_add_tail(&queue->ready_node, &flow->ready);
+	fqa_fair_enter(&queue->obj.ctx->card->fair, &flow->share);
+}
+
+/* Nothing of the queue may start now. */
+static void fqa_sched_unready(struct fqa_queue *queue)
+{
+	struct fqa_flow *flow = queue->flow;
+
+	list_del_init(&queue->ready_node);
+	if (list_empty(&flow->ready))
+		fqa_fair_leave(&queue->obj.ctx->card->fair, &flow->share);
+}
+
 /* Its first run may start now, or there is a first one. */
 void fqa_sched_wake_queue(struct fqa_queue *queue)
 {
-	struct fqa_context *ctx = queue->obj.ctx;
-
-	lockdep_assert_held(&ctx->card->lock);
-	if (!fqa_queue_may_start(queue))
-		return;
-	if (list_empty(&queue->ready_node))
-		list_add_tail(&queue->ready_node, &ctx->ready);
-	if (list_empty(&ctx->ready_node))
-		list_add_tail(&ctx->ready_node, &ctx->card->ready);
+	lockdep_assert_held(&queue->obj.ctx->card->lock);
+	if (fqa_queue_may_start(queue))
+		fqa_sched_ready(queue, false);
 }
 
 /* Card state, and so whether runs start, is the dispatcher's affair. */
@@ -40,50 +56,85 @@ void fqa_sched_add(struct fqa_run *run)
 	fqa_sched_wake_queue(queue);
 }
 
-/*
- * A run that the card has lost: before all of its queue that have not started, and its
- * open file's next. There are never more of these than the card has room for.
- */
-void fqa_sched_return(struct fqa_run *run)
+/* A run that has started before: in front of all of its queue that have not. */
+static void fqa_sched_put_back(struct fqa_run *run, bool first)
 {
 	struct fqa_queue *queue = run->queue;
-	struct fqa_context *ctx = queue->obj.ctx;
 	struct fqa_run *other;
 
-	lockdep_assert_held(&ctx->card->lock);
+	lockdep_assert_held(&queue->obj.ctx->card->lock);
 	list_for_each_entry(other, &queue->pending, node)
 		if (other->sequence > run->sequence)
 			break;
 	list_add_tail(&run->node, &other->node);
-	if (list_empty(&queue->ready_node))
-		list_add(&queue->ready_node, &ctx->ready);
-	if (list_empty(&ctx->ready_node))
-		list_add(&ctx->ready_node, &ctx->card->ready);
+	fqa_sched_ready(queue, first);
 }
 
-static void fqa_sched_rotate(struct list_head *node, struct list_head *ring, bool stays)
+/*
+ * A run that the card has lost is its open file's next. There are never more of these than
+ * the card has room for.
+ */
+void fqa_sched_return(struct fqa_run *run)
 {
-	if (stays)
-		list_move_tail(node, ring);
-	else
-		list_del_init(node);
+	fqa_sched_put_back(run, true);
+}
+
+/* A part of the run is done: the others' turn, then the next part's. */
+void fqa_sched_go_on(struct fqa_run *run)
+{
+	fqa_sched_put_back(run, false);
 }
 
 static struct fqa_run *fqa_sched_next(struct fqa_card *card)
 {
-	struct fqa_context *ctx;
+	struct fqa_share *share = fqa_fair_first(&card->fair);
 	struct fqa_queue *queue;
+	struct fqa_flow *flow;
 	struct fqa_run *run;
 
-	ctx = list_first_entry_or_null(&card->ready, struct fqa_context, ready_node);
-	if (!ctx)
+	if (!share)
 		return NULL;
-	queue = list_first_entry(&ctx->ready, struct fqa_queue, ready_node);
+	flow = container_of(share, struct fqa_flow, share);
+	queue = list_first_entry(&flow->ready, struct fqa_queue, ready_node);
 	run = list_first_entry(&queue->pending, struct fqa_run, node);
 	list_del(&run->node);
-	fqa_sched_rotate(&queue->ready_node, &ctx->ready, fqa_queue_may_start(queue));
-	fqa_sched_rotate(&ctx->ready_node, &card->ready, !list_empty(&ctx->ready));
+	if (fqa_queue_may_start(queue))
+		list_move_tail(&queue->ready_node, &flow->ready);
+	else
+		fqa_sched_unready(queue);
 	return run;
+}
+
+/* The card gets the run, or a part of it. */
+void fqa_sched_start(struct fqa_run *run)
+{
+	run->expected = fqa_part_ns(run);
+	run->cost = fqa_fair_start(&run->queue->obj.ctx->card->fair, &run->queue->flow->share,
+				   run->expected);
+}
+
+/* The card no longer has it, and took run->part_ns. */
+void fqa_sched_end(struct fqa_run *run)
+{
+	fqa_fair_end(&run->queue->obj.ctx->card->fair, &run->queue->flow->share, run->cost,
+		     run->part_ns);
+}
+
+/* The open file's shares of the card. */
+void fqa_sched_init_context(struct fqa_context *ctx)
+{
+	/* Of 16. */
+	static const unsigned int shifts[FQA_PRIORITIES] = {
+		[FQACCEL_PRIORITY_HIGH] = 0,
+		[FQACCEL_PRIORITY_NORMAL] = 2,
+		[FQACCEL_PRIORITY_LOW] = 4,
+	};
+	unsigned int i;
+
+	for (i = 0; i < FQA_PRIORITIES; i++) {
+		fqa_share_init(&ctx->flows[i].share, shifts[i]);
+		INIT_LIST_HEAD(&ctx->flows[i].ready);
+	}
 }
 
 /* The status of a run that is not worth starting, or 0. */
@@ -135,30 +186,27 @@ void fqa_sched_take_queue(struct fqa_queue *queue, int status, struct list_head 
 	list_for_each_entry(run, &queue->pending, node)
 		fqa_run_set_status(run, status);
 	list_splice_tail_init(&queue->pending, done);
-	list_del_init(&queue->ready_node);
-	if (list_empty(&ctx->ready))
-		list_del_init(&ctx->ready_node);
+	fqa_sched_unready(queue);
 }
 
 /* Take back those of one SUBMIT. Others of the queue may get their turn by that. */
 void fqa_sched_take_group(struct fqa_group *group, int status, struct list_head *done)
 {
 	struct fqa_queue *queue = group->queue;
-	struct fqa_context *ctx = queue->obj.ctx;
 	struct fqa_run *run, *next;
 
-	lockdep_assert_held(&ctx->card->lock);
+	lockdep_assert_held(&queue->obj.ctx->card->lock);
 	list_for_each_entry_safe(run, next, &queue->pending, node) {
-		if (run->group != group)
+		/* One that is between two parts has started. */
+		if (run->group != group || run->started)
 			continue;
 		fqa_run_set_status(run, status);
 		list_move_tail(&run->node, done);
 	}
-	if (!fqa_queue_may_start(queue))
-		list_del_init(&queue->ready_node);
-	if (list_empty(&ctx->ready))
-		list_del_init(&ctx->ready_node);
-	fqa_sched_wake_queue(queue);
+	if (fqa_queue_may_start(queue))
+		fqa_sched_ready(queue, false);
+	else
+		fqa_sched_unready(queue);
 }
 
 static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)

@@ -8,12 +8,10 @@
 #define FQA_SMALL_ENTRIES	(FQA_SEGMENT_SMALL / sizeof(struct fqa_hw_sge))
 #define FQA_LARGE_ENTRIES	(FQA_SEGMENT_LARGE / sizeof(struct fqa_hw_sge))
 
-static unsigned int fqa_sglist_count(struct fqa_memory *mem, u64 offset, u64 length)
+static unsigned int fqa_sglist_count(struct fqa_pieces it)
 {
-	struct fqa_pieces it;
 	unsigned int n = 0;
 
-	fqa_pieces_init(&it, mem, offset, length);
 	while (fqa_pieces_next(&it))
 		n++;
 	return n;
@@ -27,19 +25,17 @@ static unsigned int fqa_sglist_segments(unsigned int entries)
 	return 1 + DIV_ROUND_UP(entries - FQA_LARGE_ENTRIES, FQA_LARGE_ENTRIES - 1);
 }
 
-static void fqa_sglist_fill(struct fqa_sglist *list, struct fqa_memory *mem,
-			    u64 offset, u64 length, unsigned int entries)
+static void fqa_sglist_fill(struct fqa_sglist *list, struct fqa_pieces *it,
+			    unsigned int entries)
 {
-	unsigned int capacity = list->pool == mem->card->small_pool ?
-				FQA_SMALL_ENTRIES : FQA_LARGE_ENTRIES;
+	unsigned int capacity = entries <= FQA_SMALL_ENTRIES ? FQA_SMALL_ENTRIES :
+							       FQA_LARGE_ENTRIES;
 	struct fqa_segment *segment = list->segments;
 	struct fqa_hw_sge *sge = segment->cpu;
 	unsigned int at = 0;
-	struct fqa_pieces it;
 
 	list->first_bytes = min(entries, capacity) * sizeof(*sge);
-	fqa_pieces_init(&it, mem, offset, length);
-	while (fqa_pieces_next(&it)) {
+	while (fqa_pieces_next(it)) {
 		if (at == capacity - 1 && entries > 1) {
 			segment++;
 			sge[at].addr = cpu_to_le64(segment->dma);
@@ -48,8 +44,8 @@ static void fqa_sglist_fill(struct fqa_sglist *list, struct fqa_memory *mem,
 			sge = segment->cpu;
 			at = 0;
 		}
-		sge[at].addr = cpu_to_le64(it.addr);
-		sge[at].len = cpu_to_le32(it.bytes);
+		sge[at].addr = cpu_to_le64(it->addr);
+		sge[at].len = cpu_to_le32(it->bytes);
 		sge[at].flags = 0;
 		at++;
 		entries--;
@@ -75,19 +71,23 @@ static int fqa_sglist_alloc(struct fqa_sglist *list, unsigned int count)
 }
 
 /*
- * A list of a range of mapped memory, charged to the context. @list must be
- * zeroed. -ENOSPC: above the open file's limit; -ENOMEM: no memory, or the range is in more
- * pieces than the card takes.
+ * A list of the next @length bytes of mapped memory behind what @it has walked, charged to
+ * the context. @list must be zeroed. -ENOSPC: above the open file's limit; -ENOMEM: no
+ * memory, or the range is in more pieces than the card takes.
  */
-int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
-		     struct fqa_memory *mem, u64 offset, u64 length)
+int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
+			  struct fqa_pieces *it, u64 length)
 {
-	unsigned int entries = fqa_sglist_count(mem, offset, length);
-	bool small = entries <= FQA_SMALL_ENTRIES;
-	unsigned int count = fqa_sglist_segments(entries);
-	u64 bytes = (u64)count * (small ? FQA_SEGMENT_SMALL : FQA_SEGMENT_LARGE);
+	unsigned int entries, count;
+	bool small;
+	u64 bytes;
 	int ret;
 
+	it->length = length;
+	entries = fqa_sglist_count(*it);
+	small = entries <= FQA_SMALL_ENTRIES;
+	count = fqa_sglist_segments(entries);
+	bytes = (u64)count * (small ? FQA_SEGMENT_SMALL : FQA_SEGMENT_LARGE);
 	if (!entries || entries > FQA_MAX_SCATTER)
 		return -ENOMEM;
 	ret = fqa_context_charge_buffer(ctx, bytes);
@@ -100,8 +100,18 @@ int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
 		fqa_sglist_free(ctx, list);
 		return ret;
 	}
-	fqa_sglist_fill(list, mem, offset, length, entries);
+	fqa_sglist_fill(list, it, entries);
 	return 0;
+}
+
+/* Likewise, of a range by itself. */
+int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
+		     struct fqa_memory *mem, u64 offset, u64 length)
+{
+	struct fqa_pieces it;
+
+	fqa_pieces_init(&it, mem, offset, length);
+	return fqa_sglist_build_next(ctx, list, &it, length);
 }
 
 /* Also of a list that was never built. */

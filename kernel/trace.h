@@ -51,6 +51,8 @@ TRACE_EVENT(fqa_run_start,
 		__field(u32, queue)
 		__field(u16, qid)
 		__field(u16, cid)
+		__field(u32, part)
+		__field(u32, parts)
 	),
 	TP_fast_assign(
 		fqa_assign_str(dev, dev_name(&run->queue->obj.ctx->card->dev));
@@ -59,10 +61,12 @@ TRACE_EVENT(fqa_run_start,
 		__entry->queue = run->queue->obj.handle;
 		__entry->qid = qid;
 		__entry->cid = run->cid;
+		__entry->part = run->part + 1;
+		__entry->parts = max(run->nr_parts, 1U);
 	),
-	TP_printk("dev=%s client=%llu queue=%u sequence=%llu qid=%u cid=0x%04x",
+	TP_printk("dev=%s client=%llu queue=%u sequence=%llu qid=%u cid=0x%04x part=%u/%u",
 		  __get_str(dev), __entry->client, __entry->queue, __entry->sequence,
-		  __entry->qid, __entry->cid)
+		  __entry->qid, __entry->cid, __entry->part, __entry->parts)
 );
 
 TRACE_EVENT(fqa_run_complete,

@@ -23,16 +23,18 @@ void fqa_usage_begin(struct fqa_hwq *hwq)
 	hwq->since = fqa_usage_now();
 }
 
-/* @run is at the head of @hwq and about to leave it. */
-void fqa_usage_end(struct fqa_hwq *hwq, const struct fqa_run *run)
+/* @run is at the head of @hwq and about to leave it: for how long it was there, in ns. */
+u64 fqa_usage_end(struct fqa_hwq *hwq, const struct fqa_run *run)
 {
 	struct fqa_card *card = hwq->ring.card;
 	u64 now = fqa_usage_now();
+	u64 ns = now - hwq->since;
 
 	lockdep_assert_held(&card->lock);
-	run->queue->obj.ctx->usage.busy_ns += now - hwq->since;
-	card->usage.busy_ns += now - hwq->since;
+	run->queue->obj.ctx->usage.busy_ns += ns;
+	card->usage.busy_ns += ns;
 	hwq->since = now;
+	return ns;
 }
 
 /* A run has ended, whether it had started or not. */

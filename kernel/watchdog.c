@@ -52,10 +52,13 @@ static bool fqa_watch_interrupt(struct fqa_card *card, struct fqa_hwq *hwq)
 	return lost;
 }
 
-/* Whether the queue's first run has taken so long that it is to end, or to end at last. */
+/*
+ * Whether the queue's first run has taken so long, with its earlier parts, that it is to
+ * end, or to end at last.
+ */
 static bool fqa_watch_limit(struct fqa_hwq *hwq, struct fqa_run *run)
 {
-	s64 ms = ktime_ms_delta(ktime_get(), hwq->began);
+	s64 ms = ktime_to_ms(ktime_get() - hwq->began + run->worked_ns);
 	unsigned int limit = fqa_run_limit_ms();
 
 	if (limit && ms > limit)

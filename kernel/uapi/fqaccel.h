@@ -50,6 +50,7 @@
 
 #define FQACCEL_FEATURE_FENCES	0x1	/* FQACCEL_SUBMIT_IN_FENCE, _OUT_FENCE */
 #define FQACCEL_FEATURE_DMABUF	0x2	/* BUFFER_EXPORT, BUFFER_IMPORT */
+#define FQACCEL_FEATURE_PRIORITY	0x4	/* fqaccel_queue_create.priority */
 #define FQACCEL_FEATURE_NOP	0x8	/* FQACCEL_RUN_NOP */
 #define FQACCEL_FEATURE_URING	0x10	/* SUBMIT through io_uring, on kernels that can cancel it */
 
@@ -113,7 +114,8 @@ struct fqaccel_info {
  * @handle: a buffer, model or queue; it names nothing from now on
  *
  * Runs that use the object keep it until they are done. A destroyed queue's
- * unfinished runs end with -ECANCELED if they have not started; a destroyed
+ * unfinished runs end with -ECANCELED if they have not started, or when a part of them that the
+ * card has is done; a destroyed
  * buffer's mappings stay until they are unmapped. Waiters of a destroyed queue return -ECANCELED.
  * Never blocks on the card.
  */
@@ -266,16 +268,25 @@ struct fqaccel_model_load {
 	__aligned_u64 needed;
 };
 
+/*
+ * How much of the card's time goes to a queue's runs when others wait as well: 4, 1 or 16
+ * parts. Queues of one open file and priority share.
+ */
+#define FQACCEL_PRIORITY_NORMAL	0
+#define FQACCEL_PRIORITY_LOW	1
+#define FQACCEL_PRIORITY_HIGH	2	/* needs CAP_SYS_NICE */
+
 /**
  * struct fqaccel_queue_create - ioctl(FQACCEL_IOC_QUEUE_CREATE): a queue of runs
  * @size:     sizeof(struct fqaccel_queue_create)
  * @flags:    must be 0
  * @depth:    unfinished runs that it holds, 1 to max_depth; 0: 256
- * @priority: must be 0
+ * @priority: FQACCEL_PRIORITY_*; must be 0 without FQACCEL_FEATURE_PRIORITY
  * @handle:   out
  * @pad:      must be 0
  *
- * -ENOSPC: the open file has max_queues already.
+ *   -ENOSPC  the open file has max_queues already
+ *   -EPERM   FQACCEL_PRIORITY_HIGH without CAP_SYS_NICE
  */
 struct fqaccel_queue_create {
 	__u32 size;
@@ -346,6 +357,10 @@ struct fqaccel_run {
  * order; they may run at the same time and finish in another one. So a run that reads
  * another's output is submitted when that one has finished.
  *
+ * A run that will take the card longer than the driver's part_ms goes to it in parts of whole
+ * pictures, one after another, so that others get their turn in between. It remains one run:
+ * @cycles of WAIT are those of all parts, and the first part that fails decides.
+ *
  * All of @runs are checked before the first is accepted. If @accepted is above 0 the
  * call returns 0, unless the card goes away meanwhile (-ENODEV). Blocks (interruptible)
  * while the queue is full.
@@ -353,7 +368,7 @@ struct fqaccel_run {
  *   -EINVAL   a range of layers, batch or length is wrong, a range is past its buffer's end,
  *             or input and output overlap, be it through different handles of one memory
  *   -EACCES   a buffer has not the direction that the run needs
- *   -ENOSPC   the scatter lists of the unfinished runs do not fit buffer_limit
+ *   -ENOSPC   the scatter lists of the unfinished runs, and their parts, do not fit buffer_limit
  *   -EAGAIN   the queue is full, with FQACCEL_SUBMIT_NONBLOCK
  *   -ECANCELED  the queue was destroyed while it waited
  *   -EBADF    @in_fence is not open
@@ -415,7 +430,7 @@ struct fqaccel_uring_cmd {
  * @cycles:      out: of the card
  * @card_status: out: FQA_SC_* of CARD.md section 7
  * @layer:       out: where it failed, or 0xffffffff
- * @offset:      out: where it failed
+ * @offset:      out: where it failed; of a run in parts, within the part that failed
  * @pad:         must be 0
  *
  * Returns 0 when that run and all before it are finished, whatever their

@@ -208,7 +208,6 @@ TEST_F(ioctl, reserved)
 	REFUSED(model, FQACCEL_IOC_MODEL_LOAD, flags, 1);
 	REFUSED(model, FQACCEL_IOC_MODEL_LOAD, pad, 0xcccccccc);
 	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, flags, 1);
-	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, priority, 1);
 	REFUSED(queue, FQACCEL_IOC_QUEUE_CREATE, pad, 1);
 	REFUSED(submit, FQACCEL_IOC_SUBMIT, flags, 8);
 	REFUSED(submit, FQACCEL_IOC_SUBMIT, in_fence, 1);

@@ -24,7 +24,8 @@
 
 #define SC_ABORTED	0x30	/* CARD.md section 7 */
 
-static const char * const parameters[] = { "hang_ms", "run_limit_ms", "backoff_max_ms" };
+static const char * const parameters[] = { "hang_ms", "run_limit_ms", "part_ms",
+					   "backoff_max_ms" };
 
 FIXTURE(recovery)
 {
@@ -54,6 +55,8 @@ FIXTURE_SETUP(recovery)
 		ASSERT_EQ(0, get_parameter(parameters[i], &self->parameters[i]));
 	ASSERT_EQ(0, set_parameter("hang_ms", HANG_MS));
 	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
+	/* A long run is to be one command, so that the next one to hang is another's. */
+	ASSERT_EQ(0, set_parameter("part_ms", 0));
 	self->resets = get_counter("resets");
 	self->hangs = get_counter("hangs");
 	self->replays = get_counter("replays");
