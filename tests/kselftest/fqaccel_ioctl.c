@@ -3,6 +3,8 @@
  * The form of every ioctl: sizes, unknown numbers, reserved fields, handles that
  * are stale, foreign or of another kind; and that a refusal changes nothing.
  */
+#include <stddef.h>
+
 #include "fqaccel_test.h"
 #include "kselftest_harness.h"
 
