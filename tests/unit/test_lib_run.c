@@ -252,7 +252,12 @@ static int make_slow(void **data, size_t *len)
 	return small_residual(48, 48, data, len);
 }
 
-/* Runs that take long enough, all together, to be caught unfinished. */
+/*
+ * Runs that take long enough, all together, to be caught unfinished: longer than it takes
+ * to submit them, on a kernel that watches what we do, too.
+ */
+enum { SLOW_BATCH = 16 };
+
 struct slow {
 	struct fqaccel_model *model;
 	struct fqaccel_buffer *in, *out;
@@ -269,16 +274,16 @@ static void slow_submit(struct slow *s, uint32_t count)
 
 	s->model = load(make_slow);
 	fqaccel_model_info(s->model, &info, sizeof(info));
-	s->output = info.output_bytes;
-	s->in = buffer(info.input_bytes, FQACCEL_CARD_READS);
+	s->output = info.output_bytes * SLOW_BATCH;
+	s->in = buffer(info.input_bytes * SLOW_BATCH, FQACCEL_CARD_READS);
 	s->out = buffer(s->output * count, FQACCEL_CARD_WRITES);
 	memset(fqaccel_buffer_data(s->out), 0xcc, s->output * count);
 	if (fqaccel_queue_create(card, 0, &s->queue))
 		bail("no queue");
 	for (i = 0; i < count; i++) {
 		run = (struct fqaccel_run_desc){
-			.model = s->model, .input = s->in, .output = s->out, .batch = 1,
-			.output_offset = s->output * i,
+			.model = s->model, .input = s->in, .output = s->out,
+			.batch = SLOW_BATCH, .output_offset = s->output * i,
 		};
 		if (fqaccel_queue_submit(s->queue, &run, 1, &s->last) != 1)
 			bail("slow run %u: %s", i, fqaccel_error());
