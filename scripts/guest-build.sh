@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 #
 # Builds what the guest needs: the kernel (from the cache), fqaccel.ko for it,
-# and build/vm/initrd: busybox, a few modules and the scripts of scripts/guest.
+# and build/vm/initrd: busybox, a few modules and the scripts of scripts/guest. Kernels with
+# KUnit get fqaccel-kunit.ko, too.
 #
 # Usage: scripts/guest-build.sh
 # Environment: FQACCEL_KERNEL, see scripts/guest-kernel.sh; FQACCEL_VM, a folder instead of
@@ -47,7 +48,7 @@ done
 for f in modules.builtin modules.builtin.modinfo modules.order; do
 	cp "$kernel/root/lib/modules/$release/$f" "$root/lib/modules/$release/"
 done
-cp "$module/fqaccel.ko" "$root/lib/modules/$release/updates/"
+cp "$module"/*.ko "$root/lib/modules/$release/updates/"
 depmod -b "$root" "$release"
 
 (cd "$root" && find . | sort | cpio --quiet -o -H newc -R 0:0) >"$vm/initrd.new"

@@ -49,6 +49,8 @@ check-kernels:
 	prove --failures --exec tests/vm/test_kernel.sh $(KERNELS:%=tests/vm/kernels/%)
 
 # The kernel that watches. GUEST_TESTS_DEBUG are the programs that only it can run.
+GUEST_TESTS_DEBUG += tests/vm/guest/kunit.sh
+
 .PHONY: check-debug
 check-debug:
 	@scripts/deps.sh run compress check vm debug
