@@ -136,6 +136,7 @@ help:
 	@echo 'make check-debug    the same on a kernel built to find mistakes (ten minutes more, once)'
 	@echo 'make soak       a card that is used and disturbed in every way (SOAK_MINUTES=30)'
 	@echo 'make fuzz       fuzz the parsers for a while (FUZZ_SECONDS=60 each)'
+	@echo 'make fuzz-ioctl fuzz the driver in a guest whose kernel watches (FUZZ_SECONDS)'
 	@echo 'make bench      sizes and speeds of the coders of weights (BENCH=file.fqz ...)'
 	@echo 'make install    into PREFIX=$(PREFIX); make module_install for the driver'
 	@echo 'make dkms       give the driver to DKMS, which builds it for each kernel'

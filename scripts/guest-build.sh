@@ -7,7 +7,8 @@
 #
 # Usage: scripts/guest-build.sh
 # Environment: FQACCEL_KERNEL, see scripts/guest-kernel.sh; FQACCEL_VM, a folder instead of
-# build/vm, for vm-run.sh to find another kernel's guest in.
+# build/vm, for vm-run.sh to find another kernel's guest in; FQACCEL_KCOV=1, a driver that tells
+# which of its code has run, if the kernel has KCOV.
 
 set -eu
 
@@ -15,10 +16,10 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 kernel=$("$top/scripts/guest-kernel.sh")
 release=$(cat "$kernel/release")
 vm=${FQACCEL_VM:-$top/build/vm}
-module=$top/build/module-$release
+module=$top/build/module-$release${FQACCEL_KCOV:+-kcov}
 mkdir -p "$vm"
 
-"$top/scripts/module-build.sh" "$kernel/kdir" "$module"
+"$top/scripts/module-build.sh" "$kernel/kdir" "$module" ${FQACCEL_KCOV:+KCOV_INSTRUMENT=y}
 
 exec 9>"$vm/lock"
 flock 9

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # `make fuzz` runs each target for FUZZ_SECONDS; corpora are kept in build/fuzz, findings too.
-# `make check` runs each for a few seconds (fuzz.t).
+# `make check` runs each for a few seconds (fuzz.t). `make fuzz-ioctl` is the driver's.
 
 FUZZ_SECONDS ?= 60
 FUZZ_CFLAGS := -g -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all
@@ -59,3 +59,21 @@ fuzz:
 	@+$(MAKE) $(FUZZ_TARGETS:%=$(O)/fuzz/%)
 	$(foreach t,$(FUZZ_TARGETS),$(O)/fuzz/$(t) -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
 		-artifact_prefix=$(O)/fuzz/$(t)- $(O)/fuzz/$(t)-corpus $(FUZZ_$(t)_SEEDS) &&) :
+
+# The driver's ioctls, in a guest; the driver is what is instrumented, not the fuzzer.
+FUZZ_IOCTL_SRCS := $(sort $(wildcard tests/fuzz/fuzz_ioctl*.c))
+
+$(O)/fuzz/ioctl-fuzzer: $(FUZZ_IOCTL_SRCS:%.c=$(O)/obj/%.o) $(O)/libcard.a $(O)/libfqz.a
+	@mkdir -p $(@D)
+	clang -fsanitize=fuzzer -pthread -o $@ $^ -lm
+
+# Preloaded, makes seeds for it of what programs do: FUZZ_RECORD=folder.
+$(O)/fuzz/record_ioctl.so: $(O)/obj/tests/fuzz/record_ioctl.o
+	@mkdir -p $(@D)
+	$(CC) -shared -pthread -o $@ $^ -ldl
+
+.PHONY: fuzz-ioctl
+fuzz-ioctl:
+	@scripts/deps.sh run vm debug fuzz
+	@+$(MAKE) qemu $(O)/fuzz/ioctl-fuzzer
+	tests/fuzz/ioctl.sh $(FUZZ_SECONDS)
