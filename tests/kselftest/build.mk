@@ -3,7 +3,7 @@
 # The driver's kselftest: built here with the kernel source package's harness,
 # run in the guest.
 
-KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf process fault err \
+KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf memory process fault err \
 	recovery visible fail_nth)
 KSFT_PROGRAMS := $(KSFT_GUEST)
 # The ioctls and their structures are the same for a 32-bit program.

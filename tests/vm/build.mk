@@ -25,6 +25,7 @@ vm-ready:
 # unplugs the card comes last.
 GUEST_PROGRAMS := $(addprefix $(O)/guest/,compare crowd kill)
 GUEST_TESTS += tests/vm/guest/sample.sh $(GUEST_PROGRAMS) tests/vm/guest/smi.sh \
+	tests/vm/guest/camera.sh \
 	tests/vm/guest/module.sh
 GUEST_TESTS_LAST := tests/vm/guest/unplug.sh
 
@@ -33,8 +34,14 @@ $(GUEST_PROGRAMS): $(O)/guest/%: $(O)/obj/tests/vm/guest/%.o $(O)/obj/tests/vm/g
 	@mkdir -p $(@D)
 	$(CC) -pthread $(LDFLAGS) -o $@ $^ -lm
 
+# It makes a network to a frame's measure.
+$(O)/guest/camera: $(O)/obj/tests/vm/guest/camera.o $(O)/obj/tests/vm/guest/guest.o \
+		$(O)/obj/tests/unit/test_fqz_net.o $(O)/libfqaccel.a
+	@mkdir -p $(@D)
+	$(CC) -pthread $(LDFLAGS) -o $@ $^ -lm
+
 .PHONY: guest-tests
-guest-tests: $(filter $(O)/%,$(GUEST_TESTS)) $(VM_PROGRAMS)
+guest-tests: $(O)/guest/camera $(filter $(O)/%,$(GUEST_TESTS)) $(VM_PROGRAMS)
 	@mkdir -p $(O)
 	@printf '%s\n' $(GUEST_TESTS) $(GUEST_TESTS_LAST) >$(O)/guest-tests
 	@printf '%s\n' $(GUEST_TESTS) $(GUEST_TESTS_DEBUG) $(GUEST_TESTS_LAST) >$(O)/guest-tests-debug
@@ -57,5 +64,5 @@ check-debug:
 	+$(MAKE) -s -j$(JOBS) WERROR=1 qemu guest-tests $(GUEST_TESTS_DEBUG)
 	prove --failures --exec tests/vm/test_kernel.sh tests/vm/kernels/debug
 
-TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_dkms.sh
+TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_swiotlb.sh tests/vm/test_dkms.sh
 TEST_DEPS += qemu guest guest-tests
