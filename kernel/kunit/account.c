@@ -56,12 +56,12 @@ static int fqa_kunit_queue_init(struct kunit *test)
 	return 0;
 }
 
-static bool fqa_kunit_has_room(struct fqa_kunit_queue *q)
+static u32 fqa_kunit_room(struct fqa_kunit_queue *q)
 {
-	bool room;
+	u32 room;
 
 	spin_lock(&q->card->lock);
-	room = fqa_queue_has_room(&q->queue);
+	room = fqa_queue_room(&q->queue);
 	spin_unlock(&q->card->lock);
 	return room;
 }
@@ -104,10 +104,10 @@ static void fqa_kunit_any_order(struct kunit *test)
 			continue;
 		base = q->queue.last + 1;
 		for (i = 0; i < FQA_KUNIT_DEPTH; i++) {
-			KUNIT_ASSERT_TRUE(test, fqa_kunit_has_room(q));
+			KUNIT_ASSERT_EQ(test, fqa_kunit_room(q), FQA_KUNIT_DEPTH - i);
 			fqa_kunit_accept(q);
 		}
-		KUNIT_ASSERT_FALSE(test, fqa_kunit_has_room(q));
+		KUNIT_ASSERT_EQ(test, fqa_kunit_room(q), 0U);
 		for (i = 0, done = 0; i < FQA_KUNIT_DEPTH; i++) {
 			fqa_kunit_finish(q, base + order[i], -(int)order[i]);
 			done |= BIT(order[i]);
@@ -137,7 +137,7 @@ static void fqa_kunit_straggler(struct kunit *test)
 	unsigned int n = 0;
 
 	fqa_kunit_accept(q);
-	while (fqa_kunit_has_room(q)) {
+	while (fqa_kunit_room(q)) {
 		KUNIT_ASSERT_LT(test, n, 2 * FQA_KUNIT_KEPT);
 		fqa_kunit_accept(q);
 		fqa_kunit_finish(q, q->queue.last, 0);
@@ -149,7 +149,7 @@ static void fqa_kunit_straggler(struct kunit *test)
 	fqa_kunit_finish(q, 1, -EIO);
 	KUNIT_EXPECT_EQ(test, q->queue.completed, (u64)FQA_KUNIT_KEPT);
 	KUNIT_EXPECT_EQ(test, q->results[1].status, -EIO);
-	KUNIT_EXPECT_TRUE(test, fqa_kunit_has_room(q));
+	KUNIT_EXPECT_EQ(test, fqa_kunit_room(q), (u32)FQA_KUNIT_DEPTH);
 }
 
 static struct kunit_case fqa_kunit_account_cases[] = {

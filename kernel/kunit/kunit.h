@@ -11,6 +11,7 @@ extern struct kunit_suite fqa_kunit_ring;
 extern struct kunit_suite fqa_kunit_sglist;
 extern struct kunit_suite fqa_kunit_slots;
 extern struct kunit_suite fqa_kunit_account;
+extern struct kunit_suite fqa_kunit_fair;
 
 struct fqa_card *fqa_kunit_card(struct kunit *test);
 void fqa_kunit_ring_init(struct kunit *test, struct fqa_ring *ring, struct fqa_card *card,

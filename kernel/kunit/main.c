@@ -21,7 +21,7 @@ struct fqa_card *fqa_kunit_card(struct kunit *test)
 	card->state = FQA_STATE_LIVE;
 	spin_lock_init(&card->lock);
 	INIT_LIST_HEAD(&card->contexts);
-	INIT_LIST_HEAD(&card->ready);
+	fqa_fair_init(&card->fair);
 	return card;
 }
 
@@ -49,15 +49,15 @@ struct fqa_context *fqa_kunit_context(struct kunit *test, struct fqa_card *card)
 	init_waitqueue_head(&ctx->poll_wait);
 	init_waitqueue_head(&ctx->idle_wait);
 	INIT_LIST_HEAD(&ctx->node);
-	INIT_LIST_HEAD(&ctx->ready_node);
-	INIT_LIST_HEAD(&ctx->ready);
 	INIT_LIST_HEAD(&ctx->queues);
+	fqa_sched_init_context(ctx);
 	ctx->memory_quota = U64_MAX;
 	ctx->buffer_limit = U64_MAX;
 	return ctx;
 }
 
-kunit_test_suites(&fqa_kunit_ring, &fqa_kunit_sglist, &fqa_kunit_slots, &fqa_kunit_account);
+kunit_test_suites(&fqa_kunit_ring, &fqa_kunit_sglist, &fqa_kunit_slots, &fqa_kunit_account,
+		  &fqa_kunit_fair);
 
 MODULE_DESCRIPTION("KUnit tests of fqaccel");
 MODULE_LICENSE("GPL");

@@ -35,6 +35,8 @@ static int fqa_kunit_sg_init(struct kunit *test)
 	s->card = fqa_kunit_card(test);
 	s->ctx = fqa_kunit_context(test, s->card);
 	s->mem.ctx = s->ctx;
+	s->mem.card = s->card;
+	s->mem.sgt = &s->mem.table;
 	/* Without an owner: our module is not in sysfs yet. */
 	s->dev = __root_device_register("fqaccel-kunit", NULL);
 	if (IS_ERR(s->dev))
@@ -55,7 +57,7 @@ static void fqa_kunit_sg_exit(struct kunit *test)
 
 	if (!s)
 		return;
-	sg_free_table(&s->mem.sgt);
+	sg_free_table(&s->mem.table);
 	dma_pool_destroy(s->card->small_pool);
 	dma_pool_destroy(s->card->large_pool);
 	root_device_unregister(s->dev);
@@ -69,8 +71,8 @@ static u64 fqa_kunit_memory(struct kunit *test, unsigned int count)
 	unsigned int i;
 	u64 sum = 0;
 
-	KUNIT_ASSERT_EQ(test, sg_alloc_table(&s->mem.sgt, count, GFP_KERNEL), 0);
-	for_each_sgtable_dma_sg(&s->mem.sgt, sg, i) {
+	KUNIT_ASSERT_EQ(test, sg_alloc_table(&s->mem.table, count, GFP_KERNEL), 0);
+	for_each_sgtable_dma_sg(&s->mem.table, sg, i) {
 		sg_dma_address(sg) = fqa_kunit_addr(i);
 		sg_dma_len(sg) = fqa_kunit_bytes(i);
 		sum += sg_dma_len(sg);
@@ -162,7 +164,8 @@ static void fqa_kunit_check_list(struct kunit *test, unsigned int first, u32 off
 
 /* About where a segment of either size is full: 16 and 256 entries. */
 static const unsigned int fqa_kunit_counts[] = {
-	1, 2, 15, 16, 17, 18, 254, 255, 256, 257, 258, 510, 511, 512, 766, 767, 5000, FQA_MAX_SCATTER
+	1, 2, 15, 16, 17, 18, 254, 255, 256, 257, 258, 510, 511, 512, 766, 767, 5000,
+	FQA_MAX_SCATTER
 };
 
 static void fqa_kunit_count_name(const unsigned int *count, char *name)

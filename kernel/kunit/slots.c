@@ -15,6 +15,7 @@ struct fqa_kunit_slots {
 	unsigned int completed;		/* by the card, on the admin ring */
 	struct fqa_admin_cmd *cmds[FQA_ADMIN_SLOTS];
 	unsigned int count;		/* of cmds */
+	struct fqa_queue queue;		/* of the runs, which do nothing */
 	struct fqa_run runs[FQA_KUNIT_RUNS];
 };
 
@@ -50,6 +51,11 @@ static int fqa_kunit_slots_init(struct kunit *test)
 		INIT_LIST_HEAD(&card->hwqs[i].order);
 		fqa_kunit_ring_init(test, &card->hwqs[i].ring, card, i + 1, FQA_IO_ENTRIES);
 	}
+
+	s->queue.obj.ctx = fqa_kunit_context(test, card);
+	s->queue.flow = &s->queue.obj.ctx->flows[FQACCEL_PRIORITY_NORMAL];
+	for (i = 0; i < FQA_KUNIT_RUNS; i++)
+		s->runs[i].queue = &s->queue;
 
 	card->reset_cmds = mempool_create_kmalloc_pool(FQA_RESET_CMDS,
 						       sizeof(struct fqa_admin_cmd));
@@ -201,6 +207,7 @@ static void fqa_kunit_take(struct fqa_kunit_slots *s, struct fqa_hwq *hwq, struc
 	spin_lock(&s->card->lock);
 	hwq->runs[run->cid % FQA_IO_SLOTS] = NULL;
 	hwq->inflight--;
+	hwq->expected -= run->expected;
 	list_del(&run->node);
 	spin_unlock(&s->card->lock);
 }

@@ -17,7 +17,7 @@ modprobe fqaccel-kunit >"$tap_log" 2>&1
 result $? 'the module with the tests can be loaded'
 
 # Cases are indented by one level; what says more of them, by two.
-for suite in ring sglist slots account; do
+for suite in ring sglist slots account fair; do
 	log=$results/fqaccel-$suite/results
 	cp "$log" "$tap_log" 2>/dev/null || : >"$tap_log"
 	cases=0
