@@ -8,7 +8,8 @@
 
 #include "soak.h"
 
-#define HOG_LEAVES_MB	200	/* so that nobody has to be killed for memory */
+#define HOG_LEAVES_MB	120	/* so that nobody has to be killed for memory */
+#define HOG_S		10	/* it gives up then */
 
 #define note(d, ...)	soak_note((d)->shared, (d)->record, __VA_ARGS__)
 #define fail(d, ...)	soak_fail((d)->shared, (d)->record, __VA_ARGS__)
@@ -97,28 +98,31 @@ static void pause_ms(struct soak_disturber *d, uint32_t most)
 	usleep(1000 * below(d, most));
 }
 
-/* A worker that has not ended by itself. */
-static pid_t victim(struct soak_disturber *d)
+/* A signal for one of the workers, which may be about to be started anew. */
+static void signal_one(struct soak_disturber *d, unsigned int index, int sig)
 {
-	return d->shared->workers[below(d, SOAK_WORKERS)].pid;
+	pid_t pid = d->shared->workers[index].pid;
+
+	if (pid > 0)
+		kill(pid, sig);
 }
 
 static void disturb_kill(struct soak_disturber *d)
 {
-	pid_t pid = victim(d);
+	unsigned int index = below(d, SOAK_WORKERS);
 
-	note(d, "kill %d", pid);
-	kill(pid, SIGKILL);
+	note(d, "kill process %u", index);
+	signal_one(d, index, SIGKILL);
 }
 
 static void disturb_stop(struct soak_disturber *d)
 {
-	pid_t pid = victim(d);
+	unsigned int index = below(d, SOAK_WORKERS);
 
-	note(d, "stop %d", pid);
-	kill(pid, SIGSTOP);
+	note(d, "stop process %u", index);
+	signal_one(d, index, SIGSTOP);
 	pause_ms(d, 2000);
-	kill(pid, SIGCONT);
+	signal_one(d, index, SIGCONT);
 }
 
 static void disturb_hang(struct soak_disturber *d)
@@ -213,6 +217,7 @@ static unsigned long available_mb(void)
 /* A process that takes almost all memory there is, and holds it for a moment. */
 static void disturb_memory(struct soak_disturber *d)
 {
+	const int64_t until = test_now() + HOG_S * 1000000000LL;
 	const size_t step = 4 << 20;
 	uint8_t *p;
 	pid_t pid = fork();
@@ -221,7 +226,7 @@ static void disturb_memory(struct soak_disturber *d)
 	if (pid < 0)
 		return;
 	if (!pid) {
-		while (available_mb() > HOG_LEAVES_MB) {
+		while (available_mb() > HOG_LEAVES_MB && test_now() < until) {
 			p = mmap(NULL, step, PROT_READ | PROT_WRITE,
 				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 			if (p == MAP_FAILED)

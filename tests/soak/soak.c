@@ -4,9 +4,10 @@
  * Every accepted run must end, once: with the right bytes, or with an error that the interface
  * documents. Speaks TAP.
  *
- * Usage: soak [-m MINUTES] [-s SEED] MODEL-FOLDER...
+ * Usage: soak [-v] [-m MINUTES] [-s SEED] MODEL-FOLDER...
  *
- * The same seed gives the same decisions; when what happens is up to the machine.
+ * -v shows each disturbance. The same seed gives the same decisions; when what happens is up to
+ * the machine.
  */
 #include <dirent.h>
 #include <signal.h>
@@ -33,7 +34,6 @@ const char *const soak_count_names[SOAK_COUNTS] = {
 	[SOAK_PARTS] = "of the right ones second parts of networks",
 	[SOAK_PICTURES] = "pictures compared",
 	[SOAK_LOADS] = "loads",
-	[SOAK_LOAD_ERRORS] = "of them failed",
 	[SOAK_POLLS] = "waits by poll()",
 	[SOAK_FENCES] = "fences",
 	[SOAK_OPENS] = "files opened",
@@ -45,6 +45,7 @@ unsigned int soak_nr_models;
 
 static struct soak_shared *shared;
 static unsigned int tests, failures;
+static bool verbose;
 
 static void ok(bool good, const char *fmt, ...)
 {
@@ -69,6 +70,8 @@ void soak_note(struct soak_shared *s, struct soak_record *record, const char *fm
 	va_start(args, fmt);
 	vsnprintf(line + n, SOAK_LINE - n, fmt, args);
 	va_end(args);
+	if (verbose && record == &s->disturber)
+		fprintf(stderr, "# %s\n", line);
 	record->lines++;
 }
 
@@ -264,6 +267,35 @@ static void report(uint64_t *total)
 	}
 }
 
+static uint64_t sum(size_t offset, unsigned int at)
+{
+	uint64_t total = 0;
+	unsigned int i;
+
+	for (i = 0; i < SOAK_WORKERS; i++)
+		total += ((uint64_t *)((char *)&shared->workers[i] + offset))[at];
+	return total;
+}
+
+static void report_by(const char *what, size_t offset, unsigned int count)
+{
+	unsigned int i;
+
+	for (i = 0; i < count; i++)
+		if (sum(offset, i))
+			printf("# %8llu %s %u\n", (unsigned long long)sum(offset, i), what, i);
+}
+
+static void report_errors(void)
+{
+	report_by("failed loads with errno", offsetof(struct soak_record, load_errors),
+		  SOAK_ERRNOS);
+	report_by("loads with -EIO and card status", offsetof(struct soak_record, load_refusals),
+		  SOAK_STATUSES);
+	report_by("runs with -EIO and card status", offsetof(struct soak_record, run_failures),
+		  SOAK_STATUSES);
+}
+
 static void check(const struct fqaccel_info *before)
 {
 	uint64_t total[SOAK_COUNTS], ended = 0;
@@ -271,6 +303,7 @@ static void check(const struct fqaccel_info *before)
 	int fd;
 
 	report(total);
+	report_errors();
 	for (n = SOAK_ACCEPTED + 1; n < SOAK_OUTCOMES; n++)
 		ended += total[n];
 	ok(total[SOAK_ACCEPTED] == ended, "none of %llu runs is lost or doubled: %llu ended",
@@ -324,8 +357,10 @@ int main(int argc, char **argv)
 	pid_t disturber;
 	int opt, fd;
 
-	while ((opt = getopt(argc, argv, "m:s:")) != -1) {
-		if (opt == 'm')
+	while ((opt = getopt(argc, argv, "vm:s:")) != -1) {
+		if (opt == 'v')
+			verbose = true;
+		else if (opt == 'm')
 			minutes = number(optarg);
 		else if (opt == 's')
 			seed = number(optarg);
@@ -333,7 +368,7 @@ int main(int argc, char **argv)
 			return 2;
 	}
 	if (optind == argc) {
-		fprintf(stderr, "usage: soak [-m MINUTES] [-s SEED] MODEL-FOLDER...\n");
+		fprintf(stderr, "usage: soak [-v] [-m MINUTES] [-s SEED] MODEL-FOLDER...\n");
 		return 2;
 	}
 	read_models(argv + optind);

@@ -8,6 +8,7 @@
 #define SOAK_H
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #include "../kselftest/fqaccel_monitor.h"
@@ -16,6 +17,8 @@
 #define SOAK_MODELS	4
 #define SOAK_HISTORY	48
 #define SOAK_LINE	112
+#define SOAK_ERRNOS	134
+#define SOAK_STATUSES	64
 
 /* So long after its submission a run counts as lost: far beyond all resets and waits. */
 #define SOAK_LOST_S	240
@@ -42,7 +45,6 @@ enum soak_count {
 	SOAK_PARTS,
 	SOAK_PICTURES,
 	SOAK_LOADS,
-	SOAK_LOAD_ERRORS,
 	SOAK_POLLS,
 	SOAK_FENCES,
 	SOAK_OPENS,
@@ -57,6 +59,9 @@ struct soak_record {
 	pid_t pid;
 	unsigned int incarnation;
 	uint64_t counts[SOAK_COUNTS];
+	uint64_t load_errors[SOAK_ERRNOS];		/* by errno */
+	uint64_t load_refusals[SOAK_STATUSES];		/* -EIO, by the card's status */
+	uint64_t run_failures[SOAK_STATUSES];		/* likewise */
 	uint64_t open;			/* accepted, and not yet counted by outcome */
 	char failure[256];
 	unsigned int lines;

@@ -201,9 +201,11 @@ static bool load(struct worker *w, unsigned int which)
 		w->models[which] = arg;
 		return true;
 	}
-	count(w, SOAK_LOAD_ERRORS);
-	/* The card failed; which a reset in the middle is for a LOAD. */
-	if (ret != -EIO)
+	w->record->load_errors[-ret % SOAK_ERRNOS]++;
+	/* The card failed: a DMA fault, say. */
+	if (ret == -EIO)
+		w->record->load_refusals[arg.card_status % SOAK_STATUSES]++;
+	else
 		handle_error(w, "LOAD", ret);
 	return false;
 }
@@ -509,6 +511,13 @@ static void ended_well(struct worker *w, struct queue *q, struct slot *s)
 	settle(w, SOAK_RIGHT);
 }
 
+/* With card status 0 its model did not come back after a reset: a DMA fault hit its LOAD. */
+static void failed(struct worker *w, const struct fqaccel_wait *wait)
+{
+	w->record->run_failures[wait->card_status % SOAK_STATUSES]++;
+	settle(w, SOAK_FAILED);
+}
+
 static void ended_badly(struct worker *w, const struct slot *s, const struct fqaccel_wait *wait)
 {
 	bool knows = wait->status == -EINVAL && s->kind == KIND_WRONG &&
@@ -525,7 +534,7 @@ static void ended_badly(struct worker *w, const struct slot *s, const struct fqa
 	else if (wait->status == -ECANCELED && !wait->card_status)
 		settle(w, SOAK_CANCELED);
 	else if (wait->status == -EIO)
-		settle(w, SOAK_FAILED);
+		failed(w, wait);
 	else if (wait->status == -ENODEV)
 		settle(w, SOAK_ENDED_GONE);
 	else
