@@ -15,3 +15,5 @@ CONFIG_VIRTIO_SERIAL=y
 CONFIG_VIRTIO_BLK=y
 CONFIG_VIRTIO_RNG=y
 CONFIG_VIRTIO_IOMMU=y
+# For comparison only: what a NOP is measured beside.
+CONFIG_NVME_PCI=y

@@ -15,3 +15,14 @@ bench:
 	@scripts/deps.sh run compress bench
 	@+$(MAKE) -s -j$(JOBS) $(O)/tests/bench
 	$(O)/tests/bench $(BENCH)
+
+# A NOP's way to the card and back beside a read from an NVMe device, in a guest.
+$(O)/tests/latency: $(O)/obj/tests/bench/latency.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS) -o $@ $^
+
+.PHONY: bench-latency
+bench-latency:
+	@scripts/deps.sh vm
+	@+$(MAKE) -s -j$(JOBS) qemu guest $(O)/tests/latency
+	tests/bench/latency.sh
