@@ -7,7 +7,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 /* How often a wait looks for progress, and for lost interrupts, within its timeout. */
 #define FQA_LOOKS	5
@@ -25,7 +25,10 @@ void fqa_admin_set_mode(struct fqa_card *card, enum fqa_admin_mode mode)
 	spin_unlock(&card->admin.lock);
 }
 
-/* @internal: of the reset work, or of probe. From the reserve, which always has one. */
+/*
+ * A command, which keeps the card awake or wakes it. @internal: of the reset work, or of
+ * probe, with a card that is awake. From the reserve, which always has one.
+ */
 struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode, bool internal)
 {
 	struct fqa_admin_cmd *cmd;
@@ -43,6 +46,8 @@ struct fqa_admin_cmd *fqa_admin_alloc(struct fqa_card *card, u8 opcode, bool int
 	cmd->card = card;
 	cmd->hw.opcode = opcode;
 	get_device(&card->dev);
+	if (!internal)
+		fqa_pm_get(card);
 	return cmd;
 }
 
@@ -59,10 +64,12 @@ static void fqa_admin_release(struct kref *ref)
 	spin_unlock(&admin->lock);
 	if (cmd->hw.opcode == FQA_OP_LOAD && !cmd->internal)
 		up(&card->loads);
-	if (cmd->internal)
+	if (cmd->internal) {
 		mempool_free(cmd, card->reset_cmds);
-	else
+	} else {
+		fqa_pm_put(card);
 		kfree(cmd);
+	}
 	put_device(&card->dev);
 }
 
@@ -98,9 +105,9 @@ static unsigned int fqa_admin_unfinished(struct fqa_admin *admin)
 }
 
 /*
- * Give a command to the card. -EAGAIN: a reset is under way; -EBUSY: the card has
- * as many as it may, but that a LOAD and the reset's command do not meet. On success the
- * ring holds a reference until the command completes or a reset drops it.
+ * Give a command to the card. -EAGAIN: a reset is under way, or it is not awake yet; -EBUSY:
+ * the card has as many as it may, but that a LOAD and the reset's command do not meet. On
+ * success the ring holds a reference until the command completes or a reset drops it.
  */
 int fqa_admin_submit(struct fqa_admin_cmd *cmd)
 {
@@ -209,7 +216,7 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 {
 	struct fqa_card *card = cmd->card;
 	unsigned int ms = cmd->internal ? FQA_RESET_TIMEOUT_MS : FQA_ADMIN_TIMEOUT_MS;
-	u32 now, before = fqa_hw_read(card, FQA_REG_PROGRESS(0));
+	u32 now, before = fqa_hw_progress(card, 0);
 	unsigned int looks = 0;
 	long left;
 
@@ -222,7 +229,7 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 			return -EINTR;
 		/* Its interrupt may have got lost. */
 		fqa_admin_poll(card);
-		now = fqa_hw_read(card, FQA_REG_PROGRESS(0));
+		now = fqa_hw_progress(card, 0);
 		if (try_wait_for_completion(&cmd->done))
 			return cmd->error;
 		looks = now == before ? looks + 1 : 0;
@@ -237,7 +244,7 @@ int fqa_admin_wait(struct fqa_admin_cmd *cmd)
 }
 
 /*
- * Submit and wait, past a reset that is under way and until there is a slot.
+ * Submit and wait, past a reset or sleep that is under way and until there is a slot.
  * Takes over @cmd's reference on failure.
  */
 int fqa_admin_exec(struct fqa_admin_cmd *cmd)

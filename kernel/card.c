@@ -5,7 +5,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 static atomic_t fqa_nr_cards = ATOMIC_INIT(0);
 static DECLARE_WAIT_QUEUE_HEAD(fqa_cards_wait);
@@ -46,6 +46,7 @@ static void fqa_card_init(struct fqa_card *card)
 	INIT_WORK(&card->reset_work, fqa_reset_work);
 	INIT_WORK(&card->announce_work, fqa_announce_work);
 	INIT_DELAYED_WORK(&card->err_work, fqa_err_work);
+	fqa_pm_init(card);
 	mutex_init(&card->models_lock);
 	INIT_LIST_HEAD(&card->models);
 	ida_init(&card->model_slots);
@@ -170,19 +171,21 @@ static void fqa_card_take_runs(struct fqa_card *card, struct list_head *done)
 void fqa_card_kill(struct fqa_card *card)
 {
 	LIST_HEAD(done);
-	bool cookie;
+	bool cookie, asleep;
 
 	spin_lock(&card->lock);
 	if (card->state == FQA_STATE_DEAD) {
 		spin_unlock(&card->lock);
 		return;
 	}
+	asleep = card->state == FQA_STATE_SUSPENDED;
+	card->pm.waking = false;
 	WRITE_ONCE(card->state, FQA_STATE_DEAD);
 	spin_unlock(&card->lock);
 	cookie = dma_fence_begin_signalling();
 	fqa_admin_set_mode(card, FQA_ADMIN_CLOSED);
 
-	if (fqa_hw_disable(card))
+	if (!asleep && fqa_hw_disable(card))
 		dev_warn(&card->pdev->dev, "does not stop; cutting it off from memory\n");
 	/* Without bus mastering it reaches no memory, so pages may be freed. */
 	pci_clear_master(card->pdev);
@@ -224,11 +227,20 @@ void fqa_card_exit(struct fqa_card *card, int idx)
 	srcu_read_unlock(&card->srcu, idx);
 }
 
-/* Wait for a reset to end: 0, -ENODEV, or -EINTR if the task is being killed. */
+static bool fqa_card_is_coming(const struct fqa_card *card)
+{
+	enum fqa_state state = READ_ONCE(card->state);
+
+	return state == FQA_STATE_RESETTING || state == FQA_STATE_SUSPENDED;
+}
+
+/*
+ * Wait for a reset or sleep to end: 0, -ENODEV, or -EINTR if the task is being killed. The caller
+ * holds something that keeps the card awake (fqa_pm_get()).
+ */
 int fqa_card_wait_live(struct fqa_card *card)
 {
-	if (wait_event_killable(card->state_wait,
-				READ_ONCE(card->state) != FQA_STATE_RESETTING))
+	if (wait_event_killable(card->state_wait, !fqa_card_is_coming(card)))
 		return -EINTR;
 	return fqa_card_is_dead(card) ? -ENODEV : 0;
 }

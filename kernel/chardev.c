@@ -8,6 +8,7 @@
 
 #include "fence.h"
 #include "fqa.h"
+#include "pm.h"
 
 static int fqa_info(struct fqa_call *call)
 {
@@ -24,7 +25,7 @@ static int fqa_info(struct fqa_call *call)
 	arg->features = FQACCEL_FEATURE_FENCES | FQACCEL_FEATURE_DMABUF |
 			FQACCEL_FEATURE_PRIORITY | FQACCEL_FEATURE_NOP | FQA_FEATURE_URING;
 	arg->memory_size = card->mem_size;
-	arg->memory_free = min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size);
+	arg->memory_free = fqa_pm_memory_free(card);
 	spin_lock(&ctx->lock);
 	arg->memory_quota = ctx->memory_quota;
 	arg->memory_used = ctx->memory_used;

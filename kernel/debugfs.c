@@ -9,6 +9,7 @@
 
 #include "fence.h"
 #include "fqa.h"
+#include "pm.h"
 
 static struct dentry *fqa_debugfs_root;
 
@@ -22,22 +23,34 @@ void fqa_debugfs_exit(void)
 	debugfs_remove(fqa_debugfs_root);
 }
 
+static void fqa_debugfs_registers(struct seq_file *m, struct fqa_card *card)
+{
+	const struct fqa_register *reg;
+	unsigned int i;
+
+	for (reg = fqa_registers; reg->name; reg++)
+		seq_printf(m, "%-12s 0x%llx\n", reg->name,
+			   reg->wide ? fqa_hw_read64(card, reg->reg) :
+				       fqa_hw_read(card, reg->reg));
+	for (i = 0; i <= card->nr_hwqs; i++)
+		seq_printf(m, "PROGRESS(%u) %*s0x%x\n", i, i < 10, "",
+			   fqa_hw_read(card, FQA_REG_PROGRESS(i)));
+}
+
 static int fqa_registers_show(struct seq_file *m, void *v)
 {
 	struct fqa_card *card = m->private;
-	const struct fqa_register *reg;
-	unsigned int i;
 	int idx, ret = -ENODEV;
 
 	idx = fqa_card_enter(card);
 	if (!fqa_card_is_dead(card)) {
-		for (reg = fqa_registers; reg->name; reg++)
-			seq_printf(m, "%-12s 0x%llx\n", reg->name,
-				   reg->wide ? fqa_hw_read64(card, reg->reg) :
-					       fqa_hw_read(card, reg->reg));
-		for (i = 0; i <= card->nr_hwqs; i++)
-			seq_printf(m, "PROGRESS(%u) %*s0x%x\n", i, i < 10, "",
-				   fqa_hw_read(card, FQA_REG_PROGRESS(i)));
+		/* To look is no reason to wake it. */
+		if (fqa_pm_get_awake(card)) {
+			fqa_debugfs_registers(m, card);
+			fqa_pm_put(card);
+		} else {
+			seq_puts(m, "suspended\n");
+		}
 		ret = 0;
 	}
 	fqa_card_exit(card, idx);
@@ -111,13 +124,16 @@ static int fqa_models_show(struct seq_file *m, void *v)
 {
 	struct fqa_card *card = m->private;
 	const struct fqa_model *model;
+	const char *lost;
 
 	seq_puts(m, "slot client model state   bytes layers arena\n");
 	mutex_lock(&card->models_lock);
+	/* What the card gets back when it wakes is not lost. */
+	lost = READ_ONCE(card->state) == FQA_STATE_SUSPENDED ? "saved" : "lost";
 	list_for_each_entry(model, &card->models, node)
 		seq_printf(m, "%4d %6llu %5u %-7s %llu %u %llu\n", model->slot,
 			   model->obj.ctx->id, model->obj.handle,
-			   model->on_card ? "loaded" : READ_ONCE(model->dead) ? "lost" : "none",
+			   model->on_card ? "loaded" : READ_ONCE(model->dead) ? lost : "none",
 			   model->length, model->info.layers, model->info.arena_bytes);
 	mutex_unlock(&card->models_lock);
 	return 0;

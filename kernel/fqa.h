@@ -46,6 +46,9 @@
  * are signaled, and callbacks added and removed, without spinlocks held; a callback only queues a
  * work. io_uring's lock is outside of all of them, so a command is completed by its task.
  *
+ * The PM core's lock of the device (runtime PM) may be taken inside of card->lock; it holds none
+ * when it calls us.
+ *
  * Nothing runs in hard interrupt context: interrupts are threaded, so plain
  * spin_lock() will do. An object must not be put under a spinlock.
  *
@@ -62,7 +65,11 @@
  *                        pci_bus_sem) the reset work
  *   the reset work       interrupt threads and its own admin commands. It only tries
  *                        to take the device lock
- *   works of fqa_wq      admin commands, which a reset ends
+ *   sleep                (of the system with the device lock) the reset work, the watchdog,
+ *                        interrupt threads
+ *   fqa_pm.wake_work     sleep that has begun
+ *   works of fqa_wq      admin commands, which a reset ends, and waking up, which the end of the
+ *                        system's sleep brings about
  *   whoever imports      fences of the dma-buf's exporter; holding import_lock
  *   runs with an in-fence  that fence, of whatever driver, unless they are dropped; their queue
  *                        waits with them, nothing else
@@ -152,7 +159,8 @@ struct seq_file;
 enum fqa_state {
 	FQA_STATE_STARTING,	/* probe */
 	FQA_STATE_LIVE,
-	FQA_STATE_RESETTING,
+	FQA_STATE_RESETTING,	/* or waking up */
+	FQA_STATE_SUSPENDED,	/* without power, perhaps; its registers are nobody's */
 	FQA_STATE_DEAD,		/* removed, or no reset helped; never left again */
 };
 
@@ -267,6 +275,17 @@ struct fqa_stats {
 	u64 pci_corrected;		/* by the link itself */
 };
 
+/* Under card->lock; kernel/pm.c. */
+struct fqa_pm {
+	unsigned int users;		/* runs and commands that need the card awake */
+	bool on;			/* users hold a reference of runtime PM */
+	bool waking;			/* RESETTING, but nothing that anybody is to hear of */
+	bool held;			/* a reference of runtime PM for fqa_card.holds */
+	bool deferred;			/* it wakes when nobody holds it any more */
+	u64 memory_free;		/* while asleep or waking */
+	struct work_struct wake_work;
+};
+
 /* The text of a coredump, made before a reset; kernel/coredump.c. */
 struct fqa_dump {
 	char *text;			/* NULL: none is made */
@@ -326,6 +345,7 @@ struct fqa_card {
 	struct work_struct announce_work;
 	struct delayed_work err_work;	/* ends a recovery that the PCI core has not ended */
 	struct fqa_dump dump;
+	struct fqa_pm pm;
 
 	struct mutex models_lock;	/* protects models */
 	struct list_head models;
@@ -598,6 +618,7 @@ void fqa_hw_write64(struct fqa_card *card, u32 reg, u64 value);
 int fqa_hw_identify(struct fqa_card *card);
 int fqa_hw_enable(struct fqa_card *card);
 int fqa_hw_disable(struct fqa_card *card);
+u32 fqa_hw_progress(struct fqa_card *card, u16 qid);
 
 /* ring.c */
 int fqa_ring_alloc(struct fqa_ring *ring, struct fqa_card *card, u16 qid, u16 entries);
@@ -645,6 +666,7 @@ void fqa_reset_forbid(struct fqa_card *card);
 void fqa_reset_check(struct fqa_card *card);
 void fqa_reset_hold(struct fqa_card *card);
 void fqa_reset_release(struct fqa_card *card);
+void fqa_reset_stop(struct fqa_card *card);
 void fqa_reset_work(struct work_struct *work);
 int fqa_reset_start(struct fqa_card *card);
 

@@ -23,6 +23,18 @@ u64 fqa_hw_read64(struct fqa_card *card, u32 reg)
 	return lo_hi_readq(card->regs + reg);
 }
 
+/* Of a card that may have gone to sleep meanwhile: 0 then. */
+u32 fqa_hw_progress(struct fqa_card *card, u16 qid)
+{
+	u32 progress = 0;
+
+	spin_lock(&card->lock);
+	if (card->state != FQA_STATE_SUSPENDED)
+		progress = fqa_hw_read(card, FQA_REG_PROGRESS(qid));
+	spin_unlock(&card->lock);
+	return progress;
+}
+
 void fqa_hw_write(struct fqa_card *card, u32 reg, u32 value)
 {
 	writel(value, card->regs + reg);

@@ -3,7 +3,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 /* What the card counts for an image of @length bytes (CARD.md section 6.4). */
 static u64 fqa_image_bytes(u64 length)
@@ -74,17 +74,17 @@ static int fqa_model_ask(struct fqa_model *model, struct fqa_verdict *verdict)
 {
 	struct fqa_card *card = model->obj.ctx->card;
 	unsigned int tries;
-	int ret = -EIO;
+	int ret = -EAGAIN;
 
-	for (tries = 0; tries < 3; tries++) {
+	/* Or else it might fall asleep again between two steps. */
+	fqa_pm_get(card);
+	for (tries = 0; tries < 3 && ret == -EAGAIN; tries++) {
 		ret = fqa_card_wait_live(card);
-		if (ret)
-			return ret;
-		ret = fqa_model_send(model, verdict);
-		if (ret != -EAGAIN)
-			return ret;
+		if (!ret)
+			ret = fqa_model_send(model, verdict);
 	}
-	return -EIO;
+	fqa_pm_put(card);
+	return ret == -EAGAIN ? -EIO : ret;
 }
 
 static int fqa_load_no_memory(struct fqa_context *ctx, struct fqaccel_model_load *arg,

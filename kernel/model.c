@@ -6,7 +6,7 @@
 #include <linux/dmapool.h>
 #include <linux/slab.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 static void fqa_model_free_work(struct work_struct *work);
 
@@ -135,6 +135,7 @@ static void fqa_model_free_work(struct work_struct *work)
 	if (!fqa_card_is_dead(card))
 		fqa_model_unload(model);
 	fqa_card_exit(card, idx);
+	fqa_pm_model_gone(model);
 	mutex_lock(&card->models_lock);
 	fqa_model_unmap(model);
 	list_del(&model->node);

@@ -8,7 +8,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 static irqreturn_t fqa_irq_thread(int irq, void *data)
 {
@@ -248,6 +248,7 @@ static int fqa_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = fqa_card_start(card);
 	if (ret)
 		goto err_stop;
+	fqa_pm_start(card);
 	dev_info(&pdev->dev, "%s: firmware %u.%u.%u, %u queues, %llu MiB\n",
 		 dev_name(&card->dev), card->firmware >> 24, (card->firmware >> 16) & 0xff,
 		 card->firmware & 0xffff, card->nr_hwqs, card->mem_size >> 20);
@@ -268,6 +269,7 @@ static void fqa_pci_remove(struct pci_dev *pdev)
 	struct fqa_card *card = pci_get_drvdata(pdev);
 
 	fqa_err_unbind(pdev);
+	fqa_pm_stop(card);
 	/* The last reset is told of under the card's name. */
 	fqa_reset_forbid(card);
 	fqa_card_hide(card);
@@ -295,6 +297,7 @@ static struct pci_driver fqa_pci_driver = {
 	.remove = fqa_pci_remove,
 	.shutdown = fqa_pci_shutdown,
 	.err_handler = &fqa_err_handlers,
+	.driver.pm = pm_ptr(&fqa_pm_ops),
 };
 
 int fqa_pci_register(void)

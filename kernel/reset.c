@@ -11,6 +11,7 @@
 #include <linux/pci.h>
 
 #include "fqa.h"
+#include "pm.h"
 #include "trace.h"
 
 /* Resets with less than this between them are in quick succession. */
@@ -82,6 +83,8 @@ void fqa_reset_hold(struct fqa_card *card)
 		return;
 	spin_lock(&card->lock);
 	again = !card->holds++;
+	if (again)
+		fqa_pm_hold(card);
 	spin_unlock(&card->lock);
 	while (again) {
 		/* One that is under way ends first, and finds the card answering. */
@@ -96,17 +99,20 @@ void fqa_reset_hold(struct fqa_card *card)
 	}
 }
 
-/* The card has lost everything: the reset that finds out what, unless it is dead. */
+/* The card has lost everything: the reset that finds out what, unless it is dead or asleep. */
 void fqa_reset_release(struct fqa_card *card)
 {
-	bool last;
+	bool last, ours;
 
 	if (READ_ONCE(card->resetter) == current)
 		return;
 	spin_lock(&card->lock);
-	last = !--card->holds && card->state == FQA_STATE_RESETTING;
+	last = !--card->holds;
+	ours = card->state == FQA_STATE_RESETTING;
 	spin_unlock(&card->lock);
-	if (!last)
+	if (last)
+		fqa_pm_release(card);
+	if (!last || !ours)
 		return;
 	dev_warn(&card->pdev->dev, "the card %s; starting it anew\n",
 		 card->reset_why[0] ? card->reset_why : "was reset from outside");
@@ -175,14 +181,19 @@ static int fqa_reset_disable(struct fqa_card *card, bool again)
 	return fqa_hw_disable(card);
 }
 
-/* What becomes of a run that the card has lost: 0: it starts once more, else its status. */
-static int fqa_reset_status(const struct fqa_run *run)
+/*
+ * What becomes of a run that the card has lost: 0: it starts once more, else its status.
+ * A run is replayed after one reset, since after two it may well be what brings the card down.
+ * Sleep says nothing of the run, and whoever submitted it has no part in it: it starts anew as
+ * often as there is sleep, and after a reset all the same.
+ */
+static int fqa_reset_status(const struct fqa_run *run, bool sleep)
 {
 	const struct fqa_context *ctx = run->queue->obj.ctx;
 
 	if (run->guilty || run->limited)
 		return -ETIMEDOUT;
-	if (run->replayed || run->queue->closed || ctx->closed || ctx->banned)
+	if ((run->replayed && !sleep) || run->queue->closed || ctx->closed || ctx->banned)
 		return -ECANCELED;
 	return 0;
 }
@@ -203,7 +214,7 @@ static void fqa_reset_blame(struct fqa_card *card, struct list_head *lost,
 }
 
 /* The card has forgotten its runs: end them, or give them back to their queues. */
-static void fqa_reset_judge(struct fqa_card *card, struct list_head *done)
+static void fqa_reset_judge(struct fqa_card *card, bool sleep, struct list_head *done)
 {
 	struct fqa_run *run, *next;
 	LIST_HEAD(lost);
@@ -214,10 +225,12 @@ static void fqa_reset_judge(struct fqa_card *card, struct list_head *done)
 	fqa_reset_blame(card, &lost, done);
 	list_for_each_entry_safe(run, next, &lost, node) {
 		list_del(&run->node);
-		status = fqa_reset_status(run);
+		status = fqa_reset_status(run, sleep);
 		if (!status) {
-			run->replayed = true;
-			card->stats.replays++;
+			if (!sleep) {
+				run->replayed = true;
+				card->stats.replays++;
+			}
 			fqa_sched_return(run);
 			continue;
 		}
@@ -229,19 +242,44 @@ static void fqa_reset_judge(struct fqa_card *card, struct list_head *done)
 	spin_unlock(&card->lock);
 }
 
+/* With the card stopped and interrupts off: what it had. Runs that end go to @done. */
+static void fqa_reset_forget(struct fqa_card *card, bool sleep, struct list_head *done)
+{
+	fqa_models_forget(card);
+	fqa_admin_fail_all(card, -EIO);
+	fqa_reset_judge(card, sleep, done);
+	fqa_ring_reset(&card->admin.ring);
+	fqa_hwqs_reset(card);
+}
+
 /* With the card stopped: settle what it had. */
 static void fqa_reset_settle(struct fqa_card *card)
 {
 	LIST_HEAD(done);
 
 	fqa_irqs_disable(card);
-	fqa_models_forget(card);
-	fqa_admin_fail_all(card, -EIO);
-	fqa_reset_judge(card, &done);
-	fqa_ring_reset(&card->admin.ring);
-	fqa_hwqs_reset(card);
+	fqa_reset_forget(card, false, &done);
 	fqa_irqs_enable(card);
 	fqa_sched_finish(card, &done);
+}
+
+/*
+ * The card goes to sleep: stopped, without interrupts, cut off from memory. A card that does
+ * not stop is stopped by the loss of power, or by the reset when it wakes.
+ */
+void fqa_reset_stop(struct fqa_card *card)
+{
+	bool cookie = dma_fence_begin_signalling();
+	LIST_HEAD(done);
+
+	fqa_admin_set_mode(card, FQA_ADMIN_CLOSED);
+	if (fqa_hw_disable(card))
+		dev_warn(&card->pdev->dev, "does not stop; cutting it off from memory\n");
+	pci_clear_master(card->pdev);
+	fqa_irqs_disable(card);
+	fqa_reset_forget(card, true, &done);
+	fqa_sched_finish(card, &done);
+	dma_fence_end_signalling(cookie);
 }
 
 /*
@@ -277,7 +315,7 @@ static int fqa_reset_try(struct fqa_card *card, unsigned int tries)
 	/* Not around the PCI core's reset, which is seldom needed and none of our code. */
 	cookie = dma_fence_begin_signalling();
 	fqa_reset_settle(card);
-	if (!tries)
+	if (!tries && !card->pm.waking)
 		fqa_reset_back_off(card);
 	ret = fqa_reset_start(card);
 	if (!ret)
@@ -286,21 +324,24 @@ static int fqa_reset_try(struct fqa_card *card, unsigned int tries)
 	return ret;
 }
 
-static void fqa_reset_done(struct fqa_card *card)
+static void fqa_reset_done(struct fqa_card *card, bool waking)
 {
 	fqa_admin_set_mode(card, FQA_ADMIN_OPEN);
-	card->reset_last = jiffies;
+	if (!waking)
+		card->reset_last = jiffies;
 	spin_lock(&card->lock);
 	card->state = FQA_STATE_LIVE;
+	card->pm.waking = false;
 	spin_unlock(&card->lock);
 	wake_up_all(&card->state_wait);
-	dev_info(&card->pdev->dev, "reset done\n");
+	if (!waking)
+		dev_info(&card->pdev->dev, "reset done\n");
 	fqa_sched_kick(card);
 	/* A failure while the state was not LIVE has gone unnoticed. */
 	fqa_reset_check(card);
 }
 
-static void fqa_reset_do(struct fqa_card *card)
+static void fqa_reset_do(struct fqa_card *card, bool waking)
 {
 	unsigned int tries;
 	int ret = -EIO;
@@ -309,10 +350,11 @@ static void fqa_reset_do(struct fqa_card *card)
 		ret = fqa_reset_try(card, tries);
 		if (!ret || ret == -ENODEV)
 			break;
-		dev_warn(&card->pdev->dev, "reset failed: error %d\n", ret);
+		dev_warn(&card->pdev->dev, "%s failed: error %d\n",
+			 waking ? "waking up" : "reset", ret);
 	}
 	if (!ret) {
-		fqa_reset_done(card);
+		fqa_reset_done(card, waking);
 		return;
 	}
 	/* Removal does this itself. */
@@ -325,13 +367,21 @@ static void fqa_reset_do(struct fqa_card *card)
 void fqa_reset_work(struct work_struct *work)
 {
 	struct fqa_card *card = container_of(work, struct fqa_card, reset_work);
+	bool waking;
 
-	trace_fqa_reset(card);
-	fqa_coredump_take(card);
 	spin_lock(&card->lock);
-	card->stats.resets++;
+	waking = card->pm.waking;
+	if (!waking)
+		card->stats.resets++;
 	spin_unlock(&card->lock);
-	fqa_reset_do(card);
-	trace_fqa_reset_done(card, fqa_card_is_dead(card) ? -ENODEV : 0);
-	queue_work(fqa_wq, &card->announce_work);
+	if (!waking) {
+		trace_fqa_reset(card);
+		fqa_coredump_take(card);
+	}
+	fqa_reset_do(card, waking);
+	if (!waking || fqa_card_is_dead(card)) {
+		trace_fqa_reset_done(card, fqa_card_is_dead(card) ? -ENODEV : 0);
+		queue_work(fqa_wq, &card->announce_work);
+	}
+	fqa_pm_awake(card);
 }

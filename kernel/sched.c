@@ -6,6 +6,7 @@
  */
 #include "fence.h"
 #include "fqa.h"
+#include "pm.h"
 
 /* Runs of a queue start in order: one that waits for a fence holds up those behind it. */
 static bool fqa_queue_may_start(struct fqa_queue *queue)
@@ -234,6 +235,7 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 	/* Whoever waits for this may take down what the run has used. */
 	if (!--ctx->unfinished)
 		wake_up_all(&ctx->idle_wait);
+	fqa_pm_idle(card);
 	spin_unlock(&card->lock);
 	fqa_object_put(&queue->obj);
 }

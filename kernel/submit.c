@@ -6,6 +6,7 @@
 
 #include "fence.h"
 #include "fqa.h"
+#include "pm.h"
 #include "trace.h"
 
 /* One SUBMIT under way. */
@@ -128,6 +129,7 @@ static int fqa_submit_accept(struct fqa_submission *sub, u32 need, u64 *sequence
 		queue->results[run->sequence % queue->kept].finished = false;
 		queue->unfinished++;
 		ctx->unfinished++;
+		fqa_pm_busy(ctx->card);
 		*sequence = run->sequence;
 		trace_fqa_run_submit(run);
 		fqa_sched_add(run);

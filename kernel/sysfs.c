@@ -3,7 +3,7 @@
 #include <linux/pci.h>
 #include <linux/sysfs.h>
 
-#include "fqa.h"
+#include "pm.h"
 
 static struct fqa_card *fqa_to_card(struct device *dev)
 {
@@ -40,8 +40,7 @@ static ssize_t memory_free_show(struct device *dev, struct device_attribute *att
 
 	idx = fqa_card_enter(card);
 	if (!fqa_card_is_dead(card))
-		ret = sysfs_emit(buf, "%llu\n",
-				 min(fqa_hw_read64(card, FQA_REG_MEM_FREE), card->mem_size));
+		ret = sysfs_emit(buf, "%llu\n", fqa_pm_memory_free(card));
 	fqa_card_exit(card, idx);
 	return ret;
 }
@@ -53,6 +52,7 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr, cha
 		[FQA_STATE_STARTING] = "starting",
 		[FQA_STATE_LIVE] = "live",
 		[FQA_STATE_RESETTING] = "resetting",
+		[FQA_STATE_SUSPENDED] = "suspended",
 		[FQA_STATE_DEAD] = "dead",
 	};
 

@@ -4,7 +4,7 @@
 # run in the guest.
 
 KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf memory process fault err \
-	recovery visible fail_nth)
+	recovery visible power fail_nth)
 KSFT_PROGRAMS := $(KSFT_GUEST)
 # The ioctls and their structures are the same for a 32-bit program.
 KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run dmabuf)
