@@ -5,7 +5,9 @@
 
 KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf memory process fault err \
 	recovery visible power fail_nth)
-KSFT_PROGRAMS := $(KSFT_GUEST)
+# What unplugs the card comes last.
+KSFT_LAST := $(O)/kselftest/fqaccel_remove
+KSFT_PROGRAMS := $(KSFT_GUEST) $(KSFT_LAST)
 # The ioctls and their structures are the same for a 32-bit program.
 KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run dmabuf)
 KSFT_DATA := $(O)/kselftest/data
@@ -42,6 +44,7 @@ $(KSFT_DATA)/output: $(O)/kselftest/expect $(KSFT_MODEL)
 	$(O)/kselftest/expect $(KSFT_MODEL) $(KSFT_DATA)
 
 GUEST_TESTS += $(KSFT_GUEST) tests/kselftest/segments.sh
+GUEST_TESTS_LAST += $(KSFT_LAST)
 GUEST_TESTS_DEBUG += $(KSFT_32)
 guest-tests: kselftest
 

@@ -64,5 +64,6 @@ check-debug:
 	+$(MAKE) -s -j$(JOBS) WERROR=1 qemu guest-tests $(GUEST_TESTS_DEBUG)
 	prove --failures --exec tests/vm/test_kernel.sh tests/vm/kernels/debug
 
-TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_swiotlb.sh tests/vm/test_dkms.sh
+TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_swiotlb.sh \
+	tests/vm/test_hotplug.sh tests/vm/test_dkms.sh
 TEST_DEPS += qemu guest guest-tests
