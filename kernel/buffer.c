@@ -60,6 +60,14 @@ err_free_buffer:
 	return ERR_PTR(ret);
 }
 
+/* Where in the device file it is mapped. */
+static u64 fqa_buffer_offset(const struct fqa_buffer *buffer)
+{
+	if (buffer->length <= BIT_ULL(FQA_MMAP_SMALL_SHIFT))
+		return (u64)buffer->obj.handle << FQA_MMAP_SMALL_SHIFT;
+	return FQA_MMAP_LARGE + ((u64)buffer->obj.handle << FQA_MMAP_LARGE_SHIFT);
+}
+
 int fqa_buffer_create(struct fqa_call *call)
 {
 	struct fqaccel_buffer_create *arg = call->arg;
@@ -80,7 +88,7 @@ int fqa_buffer_create(struct fqa_call *call)
 	if (ret)
 		goto err_put_buffer;
 	arg->handle = buffer->obj.handle;
-	arg->offset = (u64)buffer->obj.handle << FQA_MMAP_SHIFT;
+	arg->offset = fqa_buffer_offset(buffer);
 	ret = fqa_call_respond(call);
 	if (ret)
 		goto err_cancel_handle;
@@ -233,15 +241,12 @@ static void fqa_buffer_vm_close(struct vm_area_struct *vma)
 static vm_fault_t fqa_buffer_fault(struct vm_fault *vmf)
 {
 	struct fqa_buffer *buffer = vmf->vma->vm_private_data;
-	unsigned long index = vmf->pgoff & ((FQA_MAX_BUFFER >> PAGE_SHIFT) - 1);
-	struct page *page;
+	u64 index = vmf->pgoff - (fqa_buffer_offset(buffer) >> PAGE_SHIFT);
 
-	if (vmf->pgoff >> (FQA_MMAP_SHIFT - PAGE_SHIFT) != buffer->obj.handle ||
-	    index >= buffer->memory->count)
+	if (index >= buffer->memory->count)
 		return VM_FAULT_SIGBUS;
-	page = buffer->memory->pages[index];
-	get_page(page);
-	vmf->page = page;
+	vmf->page = buffer->memory->pages[index];
+	get_page(vmf->page);
 	return 0;
 }
 
@@ -251,24 +256,39 @@ static const struct vm_operations_struct fqa_buffer_vm_ops = {
 	.fault = fqa_buffer_fault,
 };
 
+/* The buffer that may lie at an offset: a reference, or NULL. */
+static struct fqa_buffer *fqa_buffer_find(struct fqa_context *ctx, u64 offset)
+{
+	struct fqa_object *obj;
+	u64 handle;
+
+	if (offset < FQA_MMAP_LARGE)
+		handle = offset >> FQA_MMAP_SMALL_SHIFT;
+	else
+		handle = (offset - FQA_MMAP_LARGE) >> FQA_MMAP_LARGE_SHIFT;
+	if (handle > FQA_MAX_HANDLE)
+		return NULL;
+	obj = fqa_object_find(ctx, handle, FQA_OBJECT_BUFFER);
+	return obj ? fqa_to_buffer(obj) : NULL;
+}
+
 /* The mapping holds the buffer, and its file the context. */
 int fqa_buffer_mmap(struct fqa_context *ctx, struct vm_area_struct *vma)
 {
 	u64 offset = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	u64 within = offset & (FQA_MAX_BUFFER - 1);
-	u64 handle = offset >> FQA_MMAP_SHIFT;
 	struct fqa_buffer *buffer;
-	struct fqa_object *obj;
+	u64 within;
 
-	if (!(vma->vm_flags & VM_MAYSHARE) || handle > FQA_MAX_HANDLE)
+	if (!(vma->vm_flags & VM_MAYSHARE))
 		return -EINVAL;
-	obj = fqa_object_find(ctx, handle, FQA_OBJECT_BUFFER);
-	if (!obj)
+	buffer = fqa_buffer_find(ctx, offset);
+	if (!buffer)
 		return -EINVAL;
-	buffer = fqa_to_buffer(obj);
+	/* Where it lies elsewhere, that is past its end. */
+	within = offset - fqa_buffer_offset(buffer);
 	if (buffer->imported || within >= buffer->length ||
 	    vma->vm_end - vma->vm_start > buffer->length - within) {
-		fqa_object_put(obj);
+		fqa_object_put(&buffer->obj);
 		return -EINVAL;
 	}
 	vma->vm_private_data = buffer;

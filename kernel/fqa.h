@@ -149,9 +149,15 @@ struct seq_file;
 #define FQA_MAX_HANDLE		65535
 #define FQA_PRIORITIES		3
 
-/* mmap() offset of a buffer: its handle times this. */
-#define FQA_MMAP_SHIFT		36
-#define FQA_MAX_BUFFER		BIT_ULL(FQA_MMAP_SHIFT)
+/*
+ * mmap() offset of a buffer: its handle times 2^27, or where it is larger than that, 2^43
+ * and its handle times 2^36. So any handle's small buffer lies below 2^44, where
+ * the offsets of 32-bit processes end.
+ */
+#define FQA_MMAP_SMALL_SHIFT	27
+#define FQA_MMAP_LARGE		BIT_ULL(43)
+#define FQA_MMAP_LARGE_SHIFT	36
+#define FQA_MAX_BUFFER		BIT_ULL(FQA_MMAP_LARGE_SHIFT)
 
 #define FQA_SEGMENT_SMALL	256	/* bytes of a scatter list's segment */
 #define FQA_SEGMENT_LARGE	4096

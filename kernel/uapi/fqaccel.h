@@ -138,7 +138,8 @@ struct fqaccel_destroy {
  * @offset: out: for mmap(MAP_SHARED) of the device; @length rounded up to pages can be mapped
  *
  * The memory is zeroed. -ENOSPC: above the open file's buffer_limit.
- * A 32-bit process, whose offsets end at 2^44, can map those of the first 255 handles.
+ * A 32-bit process, whose offsets end at 2^44, can map those of up to 128 MiB, and larger
+ * ones of the first 127 handles.
  * mmap() fails with -EINVAL past the end, for a private mapping or an unknown
  * offset. Data written through a mapping before SUBMIT is seen by the run;
  * the run's output is seen when WAIT has reported it.

@@ -139,6 +139,34 @@ TEST_F(buffer, mmap_bounds)
 	munmap(buf.data, buf.length);
 }
 
+/* Every handle's buffer lies where a 32-bit process can map it, unless it is very large. */
+TEST_F(buffer, offsets)
+{
+	const size_t large = (128 << 20) + self->page;
+	struct test_buffer bufs[400], big;
+	unsigned int i;
+
+	for (i = 0; i < 400; i++) {
+		ASSERT_EQ(0, test_buffer(self->fd, 1, FQACCEL_BUFFER_CARD_READS, &bufs[i]));
+		ASSERT_GT(1ULL << 44, bufs[i].offset);
+		bufs[i].data[0] = i;
+	}
+	for (i = 0; i < 400; i++) {
+		EXPECT_EQ((uint8_t)i, bufs[i].data[0]);
+		munmap(bufs[i].data, 1);
+		ASSERT_EQ(0, test_destroy(self->fd, bufs[i].handle));
+	}
+	ASSERT_EQ(0, test_buffer(self->fd, large, FQACCEL_BUFFER_CARD_READS, &big));
+	ASSERT_GT(1ULL << 44, big.offset);
+	big.data[0] = 1;
+	big.data[large - 1] = 2;
+	/* Where it would lie if it were small. */
+	EXPECT_EQ(MAP_FAILED, mmap(NULL, self->page, PROT_READ, MAP_SHARED, self->fd,
+				   (off_t)big.handle << 27));
+	EXPECT_EQ(EINVAL, errno);
+	munmap(big.data, large);
+}
+
 /* A mapping outlives its handle and even its file descriptor. */
 TEST_F(buffer, mapping_outlives)
 {

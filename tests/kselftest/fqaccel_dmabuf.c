@@ -341,6 +341,39 @@ TEST_F(dmabuf, no_descriptors)
 	EXPECT_EQ(0, status);
 }
 
+/* An answer that can't be delivered leaves neither a descriptor nor a handle behind. */
+TEST_F(dmabuf, undelivered)
+{
+	struct fqaccel_buffer_export export = {
+		.size = sizeof(export), .handle = self->rig.in.handle,
+	};
+	struct fqaccel_buffer_import import = {
+		.size = sizeof(import), .flags = FQACCEL_BUFFER_CARD_READS,
+	};
+	uint8_t *page = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint32_t handle, next;
+	int fd;
+
+	ASSERT_NE(MAP_FAILED, page);
+	import.fd = test_export(self->rig.fd, self->rig.in.handle);
+	ASSERT_LE(0, import.fd);
+	ASSERT_EQ(0, test_import(self->rig.fd, import.fd, FQACCEL_BUFFER_CARD_READS, &handle));
+	ASSERT_EQ(0, test_destroy(self->rig.fd, handle));
+	memcpy(page, &export, sizeof(export));
+	memcpy(page + 1024, &import, sizeof(import));
+	ASSERT_EQ(0, mprotect(page, self->page, PROT_READ));
+	EXPECT_EQ(-EFAULT, test_ioctl(self->rig.fd, FQACCEL_IOC_BUFFER_EXPORT, page));
+	EXPECT_EQ(-EFAULT, test_ioctl(self->rig.fd, FQACCEL_IOC_BUFFER_IMPORT, page + 1024));
+	fd = test_export(self->rig.fd, self->rig.in.handle);
+	EXPECT_EQ(import.fd + 1, fd);
+	ASSERT_EQ(0, test_import(self->rig.fd, fd, FQACCEL_BUFFER_CARD_READS, &next));
+	EXPECT_EQ(handle, next);
+	close(fd);
+	close(import.fd);
+	munmap(page, self->page);
+}
+
 /* Every mixture of a buffer and its import is good for runs. */
 TEST_F(dmabuf, self_import)
 {

@@ -49,6 +49,8 @@ static const struct form forms[] = {
 	{ FQACCEL_IOC_SUBMIT, sizeof(struct fqaccel_submit), -EINVAL,
 	  offsetof(struct fqaccel_submit, in_fence) },
 	{ FQACCEL_IOC_WAIT, sizeof(struct fqaccel_wait), -ENOENT },
+	{ FQACCEL_IOC_BUFFER_EXPORT, sizeof(struct fqaccel_buffer_export), -ENOENT },
+	{ FQACCEL_IOC_BUFFER_IMPORT, sizeof(struct fqaccel_buffer_import), -EINVAL },
 };
 
 static int call(int fd, unsigned long cmd, uint32_t size, uint8_t *room)
@@ -176,7 +178,7 @@ TEST_F(ioctl, unknown)
 	uint8_t room[ROOM] = {};
 	unsigned int nr;
 
-	for (nr = 7; nr < 256; nr++)
+	for (nr = 9; nr < 256; nr++)
 		EXPECT_EQ(-ENOTTY, call(self->fd, _IO(FQACCEL_IOC_TYPE, nr), 64, room));
 	EXPECT_EQ(-ENOTTY, call(self->fd, _IO('F', 0), 64, room));
 	/* The right number with a size in it is another one. */
