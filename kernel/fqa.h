@@ -235,6 +235,7 @@ struct fqa_admin {
 struct fqa_hwq {
 	struct fqa_ring ring;
 	u16 vector;
+	int cpu;		/* its vector's */
 	u16 generation;
 	unsigned int inflight;
 	u64 expected;		/* ns that the runs were estimated to take */
@@ -260,6 +261,7 @@ struct fqa_vector {
 	struct fqa_card *card;
 	unsigned int index;
 	int irq;		/* once requested; else 0 */
+	int cpu;		/* that we gave it, or -1; only good to guess with */
 	char name[32];
 };
 

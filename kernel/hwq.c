@@ -63,6 +63,7 @@ static int fqa_hwq_create(struct fqa_card *card, struct fqa_hwq *hwq, unsigned i
 	if (!cmd)
 		return -ENOMEM;
 	hwq->vector = card->nr_vectors > 1 ? 1 + index % (card->nr_vectors - 1) : 0;
+	hwq->cpu = card->vectors[hwq->vector].cpu;
 	cmd->hw.create_queue.sq = cpu_to_le64(hwq->ring.sq_dma);
 	cmd->hw.create_queue.cq = cpu_to_le64(hwq->ring.cq_dma);
 	cmd->hw.create_queue.qid = cpu_to_le16(hwq->ring.qid);
@@ -114,11 +115,15 @@ static u64 fqa_hwq_backlog(const struct fqa_hwq *hwq, u64 now)
 	return 1 + (spent < hwq->expected ? hwq->expected - spent : spent - hwq->expected);
 }
 
-/* The queue with the least to do that can take a run, or NULL. */
+/*
+ * The queue with the least to do that can take a run, or NULL. Of those with nothing to do, one
+ * whose interrupt comes to this CPU: whoever waits is likely to be woken here then.
+ */
 struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
 {
 	struct fqa_hwq *best = NULL, *hwq;
 	u64 now = ktime_get_ns(), least = 0, backlog;
+	int cpu = raw_smp_processor_id();
 	unsigned int i;
 
 	lockdep_assert_held(&card->lock);
@@ -127,7 +132,8 @@ struct fqa_hwq *fqa_hwq_pick(struct fqa_card *card)
 		if (hwq->inflight >= FQA_IO_INFLIGHT || fqa_hwq_free_slot(hwq) < 0)
 			continue;
 		backlog = fqa_hwq_backlog(hwq, now);
-		if (!best || backlog < least) {
+		if (!best || backlog < least ||
+		    (backlog == least && best->cpu != cpu && hwq->cpu == cpu)) {
 			best = hwq;
 			least = backlog;
 		}

@@ -45,13 +45,35 @@ void fqa_irqs_enable(struct fqa_card *card)
 		enable_irq(card->vectors[i].irq);
 }
 
+/*
+ * Each queue's interrupt to a CPU of its own, as far as there are any. Not for good: the admin
+ * or a CPU that goes may move it.
+ */
+static void fqa_irq_place(struct fqa_vector *vector)
+{
+	int node = dev_to_node(&vector->card->pdev->dev);
+	int cpu;
+
+	vector->cpu = -1;
+	if (!vector->index)
+		return;
+	cpu = cpumask_local_spread(vector->index - 1, node);
+	if (!irq_set_affinity_and_hint(vector->irq, cpumask_of(cpu)))
+		vector->cpu = cpu;
+}
+
 static void fqa_irqs_free(struct fqa_card *card)
 {
+	struct fqa_vector *vector;
 	unsigned int i;
 
-	for (i = 0; i < card->nr_vectors; i++)
-		if (card->vectors[i].irq)
-			free_irq(card->vectors[i].irq, &card->vectors[i]);
+	for (i = 0; i < card->nr_vectors; i++) {
+		vector = &card->vectors[i];
+		if (!vector->irq)
+			continue;
+		irq_update_affinity_hint(vector->irq, NULL);
+		free_irq(vector->irq, vector);
+	}
 	pci_free_irq_vectors(card->pdev);
 }
 
@@ -87,6 +109,7 @@ static int fqa_irqs_request(struct fqa_card *card)
 		}
 		/* pci_irq_vector() takes a mutex that the reset work must not wait for. */
 		vector->irq = irq;
+		fqa_irq_place(vector);
 	}
 	return 0;
 }
