@@ -14,6 +14,7 @@ EXPORT_SYMBOL_GPL(fqa_ring_ack);
 EXPORT_SYMBOL_GPL(fqa_pieces_init);
 EXPORT_SYMBOL_GPL(fqa_pieces_next);
 EXPORT_SYMBOL_GPL(fqa_sglist_build);
+EXPORT_SYMBOL_GPL(fqa_sglist_build_next);
 EXPORT_SYMBOL_GPL(fqa_sglist_free);
 EXPORT_SYMBOL_GPL(fqa_sglist_describe);
 

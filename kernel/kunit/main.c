@@ -14,9 +14,12 @@ struct fqa_card *fqa_kunit_card(struct kunit *test)
 {
 	struct fqa_card *card = kunit_kzalloc(test, sizeof(*card), GFP_KERNEL);
 	void *regs = kunit_kzalloc(test, FQA_KUNIT_REGS, GFP_KERNEL);
+	struct pci_dev *pdev = kunit_kzalloc(test, sizeof(*pdev), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, card);
 	KUNIT_ASSERT_NOT_NULL(test, regs);
+	KUNIT_ASSERT_NOT_NULL(test, pdev);
+	card->pdev = pdev;
 	card->regs = (void __iomem __force *)regs;
 	card->state = FQA_STATE_LIVE;
 	spin_lock_init(&card->lock);

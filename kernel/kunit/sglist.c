@@ -255,12 +255,66 @@ static void fqa_kunit_pieces(struct kunit *test)
 	}
 }
 
+/* No piece is longer than the device may map at once, wherever it begins. */
+static void fqa_kunit_longest(struct kunit *test)
+{
+	struct fqa_kunit_sg *s = test->priv;
+	struct device_dma_parameters parms = { .max_segment_size = 4096 };
+	u64 offset = 4000, length = 20000, at;
+	struct fqa_pieces it;
+	unsigned int n = 0;
+
+	KUNIT_ASSERT_EQ(test, sg_alloc_table(&s->mem.table, 1, GFP_KERNEL), 0);
+	sg_dma_address(s->mem.table.sgl) = fqa_kunit_addr(0);
+	sg_dma_len(s->mem.table.sgl) = 65536;
+	s->card->pdev->dev.dma_parms = &parms;
+	fqa_pieces_init(&it, &s->mem, offset, length);
+	for (at = offset; fqa_pieces_next(&it); at += it.bytes, n++) {
+		KUNIT_ASSERT_EQ(test, it.addr, fqa_kunit_addr(0) + at);
+		KUNIT_ASSERT_LE(test, it.bytes, 4096U);
+		KUNIT_ASSERT_GT(test, it.bytes, 0U);
+	}
+	s->card->pdev->dev.dma_parms = NULL;
+	KUNIT_EXPECT_EQ(test, at, offset + length);
+	KUNIT_EXPECT_EQ(test, n, 5U);
+}
+
+/* Lists that follow each other, as those of a run's parts, begin where the last one ended. */
+static void fqa_kunit_consecutive(struct kunit *test)
+{
+	struct fqa_kunit_sg *s = test->priv;
+	u64 each = 777, at, total = fqa_kunit_memory(test, 500);
+	unsigned int i = 0, lists = 0;
+	u64 before = 0;
+	struct fqa_hw_list hw;
+	struct fqa_pieces it;
+
+	fqa_pieces_init(&it, &s->mem, 0, total);
+	for (at = 0; at + each <= total; at += each, lists++) {
+		struct fqa_sglist list = {};
+
+		KUNIT_ASSERT_EQ(test, fqa_sglist_build_next(s->ctx, &list, &it, each), 0);
+		fqa_sglist_describe(&list, &hw);
+		for (; at >= before + fqa_kunit_bytes(i); i++)
+			before += fqa_kunit_bytes(i);
+		KUNIT_EXPECT_EQ(test, le64_to_cpu(hw.addr), (u64)list.segments[0].dma);
+		KUNIT_EXPECT_EQ(test,
+				le64_to_cpu(((struct fqa_hw_sge *)list.segments[0].cpu)->addr),
+				(u64)fqa_kunit_addr(i) + (at - before));
+		fqa_sglist_free(s->ctx, &list);
+	}
+	KUNIT_EXPECT_EQ(test, (u64)lists, div_u64(total, each));
+	KUNIT_EXPECT_EQ(test, s->ctx->buffer_used, 0ULL);
+}
+
 static struct kunit_case fqa_kunit_sglist_cases[] = {
 	KUNIT_CASE_PARAM(fqa_kunit_whole, fqa_kunit_count_gen_params),
 	KUNIT_CASE_PARAM(fqa_kunit_part, fqa_kunit_count_gen_params),
 	KUNIT_CASE(fqa_kunit_too_many),
 	KUNIT_CASE(fqa_kunit_charged),
 	KUNIT_CASE(fqa_kunit_pieces),
+	KUNIT_CASE(fqa_kunit_longest),
+	KUNIT_CASE(fqa_kunit_consecutive),
 	{}
 };
 
