@@ -119,6 +119,8 @@ struct seq_file;
 #define FQA_IO_ENTRIES		64	/* of an I/O queue's rings */
 #define FQA_IO_SLOTS		16	/* CIDs of an I/O queue, a power of two */
 #define FQA_IO_INFLIGHT		2	/* runs that the card has of a queue at once */
+/* Completions taken before the card is told; it has room for those of all slots besides. */
+#define FQA_IO_UNACKED		(FQA_IO_ENTRIES / 4)
 
 /*
  * Never more admin commands than ring entries. LOADs are limited by a semaphore, and
@@ -238,6 +240,7 @@ struct fqa_hwq {
 	int cpu;		/* its vector's */
 	u16 generation;
 	unsigned int inflight;
+	unsigned int unacked;	/* completions taken that the card has not been told of */
 	u64 expected;		/* ns that the runs were estimated to take */
 	struct fqa_run *runs[FQA_IO_SLOTS];	/* by CID modulo FQA_IO_SLOTS */
 	struct list_head order;	/* the same runs as the card got them: it executes the first */

@@ -51,6 +51,7 @@ void fqa_hwqs_reset(struct fqa_card *card)
 	for (i = 0; i < card->nr_hwqs; i++) {
 		fqa_ring_reset(&card->hwqs[i].ring);
 		card->hwqs[i].waiting = false;
+		card->hwqs[i].unacked = 0;
 	}
 	spin_unlock(&card->lock);
 }
@@ -200,6 +201,7 @@ void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
 	/* In a reset, what the card has written no longer counts. */
 	while (card->state == FQA_STATE_LIVE && !bogus &&
 	       fqa_ring_pop(&hwq->ring, &verdict)) {
+		hwq->unacked++;
 		any = true;
 		run = hwq->runs[verdict.cid % FQA_IO_SLOTS];
 		if (!run || run->cid != verdict.cid || verdict.qid != hwq->ring.qid) {
@@ -213,10 +215,12 @@ void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
 		else
 			list_add_tail(&run->node, &done);
 	}
-	if (any) {
+	if (hwq->unacked >= FQA_IO_UNACKED) {
 		fqa_ring_ack(&hwq->ring);
-		fqa_sched_dispatch(card, &done);
+		hwq->unacked = 0;
 	}
+	if (any)
+		fqa_sched_dispatch(card, &done);
 	spin_unlock(&card->lock);
 
 	fqa_sched_finish(card, &done);

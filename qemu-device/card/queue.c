@@ -284,6 +284,10 @@ bool card_queue_step(struct card *card, struct card_queue *q)
 	}
 	if (card->phase != CARD_READY)
 		return false;
+	/* A NOP is done with already. */
+	queue_post_some(card, q);
+	if (card->phase != CARD_READY)
+		return false;
 	return more || queue_may_fetch(q) || queue_may_post(q);
 }
 
