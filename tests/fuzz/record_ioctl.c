@@ -28,6 +28,7 @@ struct open_file {
 	int fd;
 	uint32_t handles[KINDS][FUZZ_OBJECTS];
 	unsigned int count[KINDS];
+	uint64_t offsets[FUZZ_OBJECTS], lengths[FUZZ_OBJECTS];	/* of buffers, for mmap() */
 	uint64_t last[FUZZ_OBJECTS];
 };
 
@@ -116,6 +117,15 @@ static uint8_t as_pick(const struct open_file *f, enum kind kind, uint32_t handl
 static void note_handle(struct open_file *f, enum kind kind, uint32_t handle)
 {
 	f->handles[kind][f->count[kind]++ % FUZZ_OBJECTS] = handle;
+}
+
+static void note_buffer(struct open_file *f, const struct fqaccel_buffer_create *arg)
+{
+	unsigned int at = f->count[BUFFERS] % FUZZ_OBJECTS;
+
+	f->offsets[at] = arg->offset;
+	f->lengths[at] = arg->length;
+	note_handle(f, BUFFERS, arg->handle);
 }
 
 static void add_run(const struct open_file *f, const struct fqaccel_run *run)
@@ -224,7 +234,7 @@ static void add_ioctl(struct open_file *f, unsigned long cmd, const void *arg, i
 		call->bits = buffer->flags & 3;
 		call->value[0] = as_value(buffer->length);
 		if (!ret)
-			note_handle(f, BUFFERS, buffer->handle);
+			note_buffer(f, buffer);
 		break;
 	case FQACCEL_IOC_QUEUE_CREATE:
 		call = add(FUZZ_QUEUE, f);
@@ -344,16 +354,20 @@ static void note_mmap(size_t length, int prot, int flags, int fd, uint64_t offse
 {
 	struct open_file *f;
 	struct fuzz_call *call;
+	unsigned int i;
 
 	pthread_mutex_lock(&lock);
 	f = fd < 0 ? NULL : find(fd);
 	if (f) {
+		for (i = 0; i < FUZZ_OBJECTS - 1; i++)
+			if (offset - f->offsets[i] <= f->lengths[i])
+				break;
 		call = add(FUZZ_MMAP, f);
 		call->bits = (uint8_t)((prot & 7) | (flags & MAP_PRIVATE ? 8 : 0));
-		call->pick[0] = as_pick(f, BUFFERS, (uint32_t)(offset >> 36));
+		call->pick[0] = (uint8_t)i;
 		call->pick[2] = (uint8_t)(next_map++ % FUZZ_MAPS);
 		call->value[0] = as_value(length);
-		call->value[1] = as_value((offset & ((1ull << 36) - 1)) / FUZZ_PAGE);
+		call->value[1] = as_value((offset - f->offsets[i]) / FUZZ_PAGE);
 	}
 	pthread_mutex_unlock(&lock);
 }
