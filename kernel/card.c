@@ -14,6 +14,7 @@ static void fqa_card_release(struct device *dev)
 {
 	struct fqa_card *card = container_of(dev, struct fqa_card, dev);
 
+	fqa_users_free(card);
 	ida_destroy(&card->model_slots);
 	cleanup_srcu_struct(&card->srcu);
 	pci_dev_put(card->pdev);
@@ -42,6 +43,7 @@ static void fqa_card_init(struct fqa_card *card)
 	sema_init(&card->loads, FQA_MAX_LOADS);
 	fqa_fair_init(&card->fair);
 	INIT_LIST_HEAD(&card->contexts);
+	INIT_LIST_HEAD(&card->users);
 	INIT_DELAYED_WORK(&card->watchdog, fqa_watchdog_work);
 	INIT_WORK(&card->reset_work, fqa_reset_work);
 	INIT_WORK(&card->announce_work, fqa_announce_work);
@@ -51,6 +53,7 @@ static void fqa_card_init(struct fqa_card *card)
 	INIT_LIST_HEAD(&card->models);
 	ida_init(&card->model_slots);
 	atomic_set(&card->unloading, 0);
+	atomic_set(&card->loading, 0);
 	init_waitqueue_head(&card->unload_wait);
 	mutex_init(&card->memory_lock);
 	INIT_LIST_HEAD(&card->memories);

@@ -195,8 +195,8 @@ static int fqa_open(struct inode *inode, struct file *file)
 	if (fqa_card_is_dead(card))
 		return -ENODEV;
 	ctx = fqa_context_create(card);
-	if (!ctx)
-		return -ENOMEM;
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
 	file->private_data = ctx;
 	return nonseekable_open(inode, file);
 }

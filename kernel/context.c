@@ -11,12 +11,21 @@
 
 static void fqa_context_teardown(struct work_struct *work);
 
+/* -ENOMEM, -EMFILE or -EBUSY. */
 struct fqa_context *fqa_context_create(struct fqa_card *card)
 {
 	struct fqa_context *ctx = kzalloc(sizeof(*ctx), GFP_KERNEL_ACCOUNT);
+	bool privileged = capable(CAP_SYS_RESOURCE);
+	struct fqa_user *user;
 
 	if (!ctx)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
+	user = privileged ? NULL : fqa_user_get(card);
+	if (IS_ERR(user)) {
+		kfree(ctx);
+		return ERR_CAST(user);
+	}
+	ctx->user = user;
 	kref_init(&ctx->ref);
 	ctx->card = card;
 	ctx->pid = task_tgid_nr(current);
@@ -28,7 +37,7 @@ struct fqa_context *fqa_context_create(struct fqa_card *card)
 	INIT_LIST_HEAD(&ctx->queues);
 	fqa_sched_init_context(ctx);
 	spin_lock_init(&ctx->lock);
-	ctx->memory_quota = capable(CAP_SYS_RESOURCE) ? card->mem_size : card->mem_size / 2;
+	ctx->memory_quota = privileged ? card->mem_size : card->mem_size / 2;
 	ctx->buffer_limit = fqa_buffer_limit();
 
 	spin_lock(&card->lock);
@@ -53,6 +62,7 @@ static void fqa_context_free(struct kref *ref)
 	spin_unlock(&card->lock);
 	WARN_ON(ctx->memory_used || ctx->buffer_used || ctx->unfinished);
 	xa_destroy(&ctx->objects);
+	fqa_user_put(card, ctx->user);
 	kfree(ctx);
 	put_device(&card->dev);
 }
@@ -79,14 +89,26 @@ static void fqa_context_stop(struct fqa_context *ctx)
 	fqa_sched_finish(card, &done);
 }
 
-/*
- * A run of the context has hung the card. True: that was once too often. Nothing
- * of it starts any more; runs that have not are dropped.
- */
+/* Nothing of it starts any more; runs that have not are dropped. */
+void fqa_context_ban(struct fqa_context *ctx, struct list_head *done)
+{
+	struct fqa_queue *queue;
+
+	lockdep_assert_held(&ctx->card->lock);
+	if (ctx->banned)
+		return;
+	WRITE_ONCE(ctx->banned, true);
+	list_for_each_entry(queue, &ctx->queues, node) {
+		fqa_sched_take_queue(queue, -ECANCELED, done);
+		/* Who waits for room is to hear of it. */
+		wake_up_all(&queue->wait);
+	}
+}
+
+/* A run of the context has hung the card. True: that was once too often, and it is banned. */
 bool fqa_context_blame(struct fqa_context *ctx, struct list_head *done)
 {
 	unsigned long window = msecs_to_jiffies(FQA_GUILT_WINDOW_MS);
-	struct fqa_queue *queue;
 
 	lockdep_assert_held(&ctx->card->lock);
 	if (ctx->banned)
@@ -99,12 +121,7 @@ bool fqa_context_blame(struct fqa_context *ctx, struct list_head *done)
 		ctx->guilty_at[ARRAY_SIZE(ctx->guilty_at) - 1] = jiffies;
 		return false;
 	}
-	WRITE_ONCE(ctx->banned, true);
-	list_for_each_entry(queue, &ctx->queues, node) {
-		fqa_sched_take_queue(queue, -ECANCELED, done);
-		/* Who waits for room is to hear of it. */
-		wake_up_all(&queue->wait);
-	}
+	fqa_context_ban(ctx, done);
 	return true;
 }
 
@@ -134,6 +151,7 @@ static void fqa_context_teardown(struct work_struct *work)
 /* The file has no user left: neither an ioctl nor a mapping. Does not wait for anything. */
 void fqa_context_close(struct fqa_context *ctx)
 {
+	fqa_user_close(ctx->card, ctx->user);
 	queue_work(fqa_wq, &ctx->teardown);
 }
 
@@ -161,22 +179,36 @@ static void fqa_uncharge(struct fqa_context *ctx, u64 *used, u64 bytes)
 
 int fqa_context_charge_buffer(struct fqa_context *ctx, u64 bytes)
 {
-	return fqa_charge(ctx, &ctx->buffer_used, ctx->buffer_limit, bytes, -ENOSPC);
+	int ret = fqa_charge(ctx, &ctx->buffer_used, ctx->buffer_limit, bytes, -ENOSPC);
+
+	if (!ret && !fqa_user_charge_buffer(ctx->user, bytes)) {
+		fqa_uncharge(ctx, &ctx->buffer_used, bytes);
+		ret = -ENOSPC;
+	}
+	return ret;
 }
 
 void fqa_context_uncharge_buffer(struct fqa_context *ctx, u64 bytes)
 {
 	fqa_uncharge(ctx, &ctx->buffer_used, bytes);
+	fqa_user_uncharge_buffer(ctx->user, bytes);
 }
 
 int fqa_context_charge_memory(struct fqa_context *ctx, u64 bytes)
 {
-	return fqa_charge(ctx, &ctx->memory_used, ctx->memory_quota, bytes, -EDQUOT);
+	int ret = fqa_charge(ctx, &ctx->memory_used, ctx->memory_quota, bytes, -EDQUOT);
+
+	if (!ret && !fqa_user_charge_memory(ctx->user, bytes, ctx->memory_quota)) {
+		fqa_uncharge(ctx, &ctx->memory_used, bytes);
+		ret = -EDQUOT;
+	}
+	return ret;
 }
 
 void fqa_context_uncharge_memory(struct fqa_context *ctx, u64 bytes)
 {
 	fqa_uncharge(ctx, &ctx->memory_used, bytes);
+	fqa_user_uncharge_memory(ctx->user, bytes);
 }
 
 /* The new object's reference is its handle's; it is the caller's until it is published. */

@@ -155,6 +155,14 @@ struct fqa_share *fqa_fair_first(const struct fqa_fair *fair)
 	return node ? fqa_to_share(node) : NULL;
 }
 
+/* Who would be after @share, or NULL. */
+struct fqa_share *fqa_fair_next(struct fqa_share *share)
+{
+	struct rb_node *node = rb_next(&share->node);
+
+	return node ? fqa_to_share(node) : NULL;
+}
+
 static u64 fqa_share_cost(const struct fqa_share *share, u64 ns)
 {
 	return clamp(ns, FQA_COST_MIN_NS, FQA_COST_MAX_NS) << share->shift;

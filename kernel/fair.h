@@ -48,6 +48,7 @@ void fqa_share_init(struct fqa_share *share, unsigned int shift);
 void fqa_fair_enter(struct fqa_fair *fair, struct fqa_share *share);
 void fqa_fair_leave(struct fqa_fair *fair, struct fqa_share *share);
 struct fqa_share *fqa_fair_first(const struct fqa_fair *fair);
+struct fqa_share *fqa_fair_next(struct fqa_share *share);
 u64 fqa_fair_start(struct fqa_fair *fair, struct fqa_share *share, u64 ns);
 void fqa_fair_end(struct fqa_fair *fair, struct fqa_share *share, u64 cost, u64 ns);
 

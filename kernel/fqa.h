@@ -40,7 +40,7 @@
  *   card->lock           spinlock: card->state, hardware I/O queues, runs, the
  *                        user queues' lists and results, the scheduler's lists
  *   admin->lock          spinlock: the admin ring and its commands
- *   ctx->lock            spinlock: what the context is charged
+ *   ctx->lock, user->lock  spinlocks: what the context and its user are charged
  *
  * A fence's lock is inside of none of these but card->srcu, nor any of them inside of it: fences
  * are signaled, and callbacks added and removed, without spinlocks held; a callback only queues a
@@ -102,6 +102,7 @@
 #include <linux/xarray.h>
 
 #include "fair.h"
+#include "user.h"
 #include "fqaccel_hw.h"
 #include "uapi/fqaccel.h"
 
@@ -341,6 +342,8 @@ struct fqa_card {
 	struct fqa_fair fair;		/* whose runs start next; under card->lock */
 	struct fqa_rate rate;		/* of all runs, likewise */
 	struct list_head contexts;	/* all of them; under card->lock */
+	struct list_head users;		/* of them, and who is remembered; under card->lock */
+	unsigned int owed;		/* runs that go before others; kernel/user.c, likewise */
 	u64 last_client;		/* id given out last; under card->lock */
 	struct delayed_work watchdog;
 	struct fqa_stats stats;
@@ -362,6 +365,7 @@ struct fqa_card {
 	struct list_head models;
 	struct ida model_slots;
 	atomic_t unloading;		/* models that are being freed */
+	atomic_t loading;		/* that are not yet known to keep their memory */
 	wait_queue_head_t unload_wait;
 
 	struct mutex memory_lock;	/* protects memories */
@@ -399,6 +403,7 @@ struct fqa_context {
 	unsigned int guilt;		/* how many of guilty_at are set */
 	unsigned long guilty_at[FQA_GUILT_MAX - 1];	/* jiffies, the last ones */
 
+	struct fqa_user *user;		/* constant; NULL: not counted */
 	pid_t pid;			/* of who opened it, for messages */
 	spinlock_t lock;		/* protects the four below */
 	u64 memory_quota;
@@ -571,6 +576,7 @@ struct fqa_run {
 	bool guilty;		/* the card hung with it; the reset ends it */
 	bool limited;		/* it took too long; an ABORT ends it */
 	bool replayed;		/* a reset has met it once */
+	bool owed;		/* and has not ended since; kernel/user.c */
 	struct fqa_result result;
 };
 
@@ -593,6 +599,7 @@ void fqa_minor_free(int minor);
 dev_t fqa_devt(int minor);
 extern struct workqueue_struct *fqa_recovery_wq;
 u64 fqa_buffer_limit(void);
+u64 fqa_user_limit(void);
 unsigned int fqa_hang_ms(void);
 unsigned int fqa_run_limit_ms(void);
 unsigned int fqa_part_ms(void);
@@ -732,6 +739,7 @@ struct fqa_context *fqa_context_create(struct fqa_card *card);
 void fqa_context_get(struct fqa_context *ctx);
 void fqa_context_put(struct fqa_context *ctx);
 void fqa_context_close(struct fqa_context *ctx);
+void fqa_context_ban(struct fqa_context *ctx, struct list_head *done);
 bool fqa_context_blame(struct fqa_context *ctx, struct list_head *done);
 int fqa_context_charge_buffer(struct fqa_context *ctx, u64 bytes);
 void fqa_context_uncharge_buffer(struct fqa_context *ctx, u64 bytes);

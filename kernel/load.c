@@ -5,6 +5,10 @@
 
 #include "pm.h"
 
+/* How often a LOAD that finds the card full tries again, and for how long it waits before. */
+#define FQA_LOAD_TRIES		3
+#define FQA_LOAD_WAIT_MS	3000
+
 /* What the card counts for an image of @length bytes (CARD.md section 6.4). */
 static u64 fqa_image_bytes(u64 length)
 {
@@ -70,7 +74,7 @@ static int fqa_model_send(struct fqa_model *model, struct fqa_verdict *verdict)
 }
 
 /* A LOAD past at most two resets: the first may be another's fault. */
-static int fqa_model_ask(struct fqa_model *model, struct fqa_verdict *verdict)
+static int fqa_model_try(struct fqa_model *model, struct fqa_verdict *verdict)
 {
 	struct fqa_card *card = model->obj.ctx->card;
 	unsigned int tries;
@@ -85,6 +89,20 @@ static int fqa_model_ask(struct fqa_model *model, struct fqa_verdict *verdict)
 	}
 	fqa_pm_put(card);
 	return ret == -EAGAIN ? -EIO : ret;
+}
+
+/* A user without privileges has a few LOADs at once, so that others find room for theirs. */
+static int fqa_model_ask(struct fqa_model *model, struct fqa_verdict *verdict)
+{
+	struct fqa_user *user = model->obj.ctx->user;
+	int ret;
+
+	if (user && down_killable(&user->loads))
+		return -EINTR;
+	ret = fqa_model_try(model, verdict);
+	if (user)
+		up(&user->loads);
+	return ret;
 }
 
 static int fqa_load_no_memory(struct fqa_context *ctx, struct fqaccel_model_load *arg,
@@ -201,12 +219,16 @@ static int fqa_load_do(struct fqa_call *call, struct fqa_model *model)
 static int fqa_load_try(struct fqa_call *call, struct fqa_model **out)
 {
 	struct fqaccel_model_load *arg = call->arg;
+	struct fqa_card *card = call->ctx->card;
 	struct fqa_model *model = fqa_model_create(call->ctx, arg->length);
 	int ret;
 
 	if (!model)
 		return -ENOMEM;
+	atomic_inc(&card->loading);
 	ret = fqa_load_do(call, model);
+	if (atomic_dec_and_test(&card->loading))
+		wake_up_all(&card->unload_wait);
 	if (ret) {
 		fqa_object_put(&model->obj);
 		return ret;
@@ -215,23 +237,43 @@ static int fqa_load_try(struct fqa_call *call, struct fqa_model **out)
 	return 0;
 }
 
+/* It is full, and may not be so for long. */
+static bool fqa_load_may_wait(struct fqa_card *card, int ret)
+{
+	return (ret == -ENOSPC || ret == -EDQUOT) &&
+	       (atomic_read(&card->unloading) || atomic_read(&card->loading));
+}
+
 /*
- * Models are freed in the background: what looks full may have room in a moment,
- * and a program that replaces a model should not have to know.
+ * Models are freed in the background: what looks full may have room in a moment, and a
+ * program that replaces a model should not have to know. Also, who loads more than its
+ * quota has it on the card until that is known. Not for ever: others may go on with it.
  */
 static int fqa_load_retry(struct fqa_call *call, struct fqa_model **out)
 {
 	struct fqaccel_model_load *arg = call->arg;
 	struct fqa_card *card = call->ctx->card;
 	bool freeing = atomic_read(&card->unloading);
-	int ret = fqa_load_try(call, out);
+	unsigned int tries;
+	long left;
+	int ret;
 
-	if (!freeing || (ret != -ENOSPC && ret != -EDQUOT))
-		return ret;
-	if (wait_event_killable(card->unload_wait, !atomic_read(&card->unloading)))
-		return -EINTR;
-	arg->card_status = 0;
-	arg->needed = 0;
+	for (tries = 0; tries < FQA_LOAD_TRIES; tries++) {
+		ret = fqa_load_try(call, out);
+		if (ret != -ENOSPC && ret != -EDQUOT)
+			return ret;
+		if (!freeing && !fqa_load_may_wait(card, ret))
+			return ret;
+		freeing = false;
+		left = wait_event_killable_timeout(card->unload_wait,
+						   !atomic_read(&card->unloading) &&
+						   !atomic_read(&card->loading),
+						   msecs_to_jiffies(FQA_LOAD_WAIT_MS));
+		if (left < 0)
+			return -EINTR;
+		arg->card_status = 0;
+		arg->needed = 0;
+	}
 	return fqa_load_try(call, out);
 }
 

@@ -12,6 +12,11 @@ module_param(buffer_limit_mb, uint, 0644);
 MODULE_PARM_DESC(buffer_limit_mb,
 		 "MiB of buffers and images that one open file may have (0: half of the RAM)");
 
+static unsigned int user_limit_mb;
+module_param(user_limit_mb, uint, 0644);
+MODULE_PARM_DESC(user_limit_mb,
+		 "the same for all open files of a user without CAP_SYS_RESOURCE (0: half of the RAM)");
+
 /*
  * The card promises progress every 100 ms (CARD.md section 3.3), and an emulated one
  * needs its share of a processor for that.
@@ -83,13 +88,21 @@ dev_t fqa_devt(int minor)
 	return MKDEV(MAJOR(fqa_first_devt), MINOR(fqa_first_devt) + minor);
 }
 
-u64 fqa_buffer_limit(void)
+static u64 fqa_limit(unsigned int mb)
 {
-	unsigned int mb = READ_ONCE(buffer_limit_mb);
-
 	if (mb)
 		return (u64)mb << 20;
 	return (u64)totalram_pages() << (PAGE_SHIFT - 1);
+}
+
+u64 fqa_buffer_limit(void)
+{
+	return fqa_limit(READ_ONCE(buffer_limit_mb));
+}
+
+u64 fqa_user_limit(void)
+{
+	return fqa_limit(READ_ONCE(user_limit_mb));
 }
 
 unsigned int fqa_hang_ms(void)

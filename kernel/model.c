@@ -56,6 +56,34 @@ static void fqa_model_unmap(struct fqa_model *model)
 	model->hw_info = NULL;
 }
 
+/* Of a user without privileges, half of the slots are the most. */
+static int fqa_model_take_slot(struct fqa_model *model)
+{
+	struct fqa_user *user = model->obj.ctx->user;
+	struct fqa_card *card = model->obj.ctx->card;
+	int ret;
+
+	if (!fqa_user_charge_slot(user, max(card->slots / 2, 1U)))
+		return -ENOSPC;
+	ret = ida_alloc_max(&card->model_slots, card->slots - 1, GFP_KERNEL);
+	if (ret < 0) {
+		fqa_user_uncharge_slot(user);
+		return ret;
+	}
+	model->slot = ret;
+	return 0;
+}
+
+static void fqa_model_give_slot(struct fqa_model *model)
+{
+	struct fqa_context *ctx = model->obj.ctx;
+
+	if (model->slot < 0)
+		return;
+	ida_free(&ctx->card->model_slots, model->slot);
+	fqa_user_uncharge_slot(ctx->user);
+}
+
 /* With the image filled in: get ready all that a LOAD needs. Within fqa_card_enter(). */
 int fqa_model_prepare(struct fqa_model *model)
 {
@@ -63,10 +91,9 @@ int fqa_model_prepare(struct fqa_model *model)
 	struct fqa_card *card = ctx->card;
 	int ret;
 
-	ret = ida_alloc_max(&card->model_slots, card->slots - 1, GFP_KERNEL);
-	if (ret < 0)
+	ret = fqa_model_take_slot(model);
+	if (ret)
 		return ret;
-	model->slot = ret;
 	ret = fqa_memory_map(model->image, DMA_TO_DEVICE);
 	if (ret)
 		return ret;
@@ -143,8 +170,7 @@ static void fqa_model_free_work(struct work_struct *work)
 
 	if (model->image)
 		fqa_memory_put(model->image);
-	if (model->slot >= 0)
-		ida_free(&card->model_slots, model->slot);
+	fqa_model_give_slot(model);
 	fqa_context_uncharge_memory(ctx, model->charged);
 	kfree(model);
 	if (atomic_dec_and_test(&card->unloading))

@@ -9,6 +9,7 @@
 #include <linux/dma-fence.h>
 #include <linux/jiffies.h>
 #include <linux/pci.h>
+#include <linux/user_namespace.h>
 
 #include "fqa.h"
 #include "pm.h"
@@ -198,6 +199,19 @@ static int fqa_reset_status(const struct fqa_run *run, bool sleep)
 	return 0;
 }
 
+/* All open files of a user whose runs have hung the card too often. */
+static void fqa_reset_ban(struct fqa_card *card, struct fqa_user *user, struct list_head *done)
+{
+	struct fqa_context *ctx;
+
+	list_for_each_entry(ctx, &card->contexts, node)
+		if (ctx->user == user)
+			fqa_context_ban(ctx, done);
+	dev_warn(&card->pdev->dev,
+		 "runs of user %u hang the card again and again; closing all its open files\n",
+		 from_kuid(&init_user_ns, user->uid));
+}
+
 static void fqa_reset_blame(struct fqa_card *card, struct list_head *lost,
 			    struct list_head *done)
 {
@@ -206,6 +220,8 @@ static void fqa_reset_blame(struct fqa_card *card, struct list_head *lost,
 
 	list_for_each_entry(run, lost, node) {
 		ctx = run->queue->obj.ctx;
+		if (run->guilty && fqa_user_blame(card, ctx->user))
+			fqa_reset_ban(card, ctx->user, done);
 		if (run->guilty && fqa_context_blame(ctx, done))
 			dev_warn(&card->pdev->dev,
 				 "runs of process %d hang the card again and again; closing its open file\n",
@@ -228,7 +244,7 @@ static void fqa_reset_judge(struct fqa_card *card, bool sleep, struct list_head 
 		status = fqa_reset_status(run, sleep);
 		if (!status) {
 			if (!sleep) {
-				run->replayed = true;
+				fqa_user_owe(card, run);
 				card->stats.replays++;
 			}
 			fqa_sched_return(run);

@@ -86,6 +86,16 @@ void fqa_sched_go_on(struct fqa_run *run)
 	fqa_sched_put_back(run, false);
 }
 
+/* The next run of who waits for a share of the card's time. */
+static struct fqa_run *fqa_share_run(struct fqa_share *share)
+{
+	struct fqa_flow *flow = container_of(share, struct fqa_flow, share);
+	struct fqa_queue *queue;
+
+	queue = list_first_entry(&flow->ready, struct fqa_queue, ready_node);
+	return list_first_entry(&queue->pending, struct fqa_run, node);
+}
+
 static struct fqa_run *fqa_sched_next(struct fqa_card *card)
 {
 	struct fqa_share *share = fqa_fair_first(&card->fair);
@@ -93,11 +103,13 @@ static struct fqa_run *fqa_sched_next(struct fqa_card *card)
 	struct fqa_flow *flow;
 	struct fqa_run *run;
 
+	while (share && !fqa_user_may_start(card, fqa_share_run(share)))
+		share = fqa_fair_next(share);
 	if (!share)
 		return NULL;
-	flow = container_of(share, struct fqa_flow, share);
-	queue = list_first_entry(&flow->ready, struct fqa_queue, ready_node);
-	run = list_first_entry(&queue->pending, struct fqa_run, node);
+	run = fqa_share_run(share);
+	queue = run->queue;
+	flow = queue->flow;
 	list_del(&run->node);
 	if (fqa_queue_may_start(queue))
 		list_move_tail(&queue->ready_node, &flow->ready);
@@ -210,7 +222,9 @@ void fqa_sched_take_group(struct fqa_group *group, int status, struct list_head 
 		fqa_sched_unready(queue);
 }
 
-static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
+/* What ends at once by this goes to the end of @done. */
+static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run,
+				 struct list_head *done)
 {
 	struct fqa_queue *queue = run->queue;
 	struct fqa_context *ctx = queue->obj.ctx;
@@ -225,6 +239,8 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 	spin_lock(&card->lock);
 	fqa_queue_record(queue, run);
 	fqa_groups_take(queue, &ended);
+	if (fqa_user_settle(card, run))
+		fqa_sched_dispatch(card, done);
 	spin_unlock(&card->lock);
 	fqa_groups_tell(&ended);
 	wake_up_all(&queue->wait);
@@ -243,9 +259,11 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run)
 /* Tell waiters of runs that have ended, and free them. */
 void fqa_sched_finish(struct fqa_card *card, struct list_head *done)
 {
-	struct fqa_run *run, *next;
+	struct fqa_run *run;
 
-	list_for_each_entry_safe(run, next, done, node)
-		fqa_sched_finish_run(card, run);
-	INIT_LIST_HEAD(done);
+	while (!list_empty(done)) {
+		run = list_first_entry(done, struct fqa_run, node);
+		list_del_init(&run->node);
+		fqa_sched_finish_run(card, run, done);
+	}
 }

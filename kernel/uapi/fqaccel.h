@@ -17,13 +17,23 @@
  *   -ENODEV      the card is gone or dead
  *   -ENOMEM      no memory
  *   -EINTR       (-ERESTARTSYS) a signal came while it waited
- *   -EBADFD      three runs of this open file hung the card within a minute: it is closed
- *                for everything but INFO, WAIT and DESTROY. Another one can be opened
+ *   -EBADFD      three runs of this open file hung the card within a minute, or six of its
+ *                user's: it is closed for everything but INFO, WAIT and DESTROY. Another one
+ *                can be opened, unless open() says -EBUSY
  *
  * Objects - buffers, models and queues - belong to one open file, have
  * handles of at least 1 that mean nothing in another open file, and go away with it.
  * Any number of threads may use one open file at once. The device may be
  * opened any number of times, by any number of processes.
+ *
+ * A user (the uid at open()) without CAP_SYS_RESOURCE has, in all its open files together, no
+ * more than half of the card's memory and model slots, half of the RAM in buffers and
+ * images (the driver's user_limit_mb), and four LOADs at a time. open():
+ *
+ *   -EMFILE      the user has 128 open files
+ *   -EBUSY       six runs of the user hung the card within a minute: try again after a minute,
+ *                and after twice as long each time that it happens again
+ *   -ENODEV, -ENOMEM  as above
  *
  * Whatever a file is closed with, runs in progress included, is cleaned up in the
  * background; close() and exit never wait for the card.
@@ -65,9 +75,11 @@
  * @features:     of the driver, FQACCEL_FEATURE_*
  * @memory_size:  card memory in bytes
  * @memory_free:  of it, free now
- * @memory_quota: card memory that this open file's models may take in all
+ * @memory_quota: card memory that this open file's models may take in all; without
+ *                CAP_SYS_RESOURCE its user's other open files have their part of it
  * @memory_used:  that they take
- * @buffer_limit: bytes of buffers and images that this open file may have in all
+ * @buffer_limit: bytes of buffers and images that this open file may have in all; its user may
+ *                have less, see above
  * @buffer_used:  that it has
  * @lanes:        of the datapath
  * @clock_khz:    of the datapath
@@ -137,7 +149,7 @@ struct fqaccel_destroy {
  * @pad:    must be 0
  * @offset: out: for mmap(MAP_SHARED) of the device; @length rounded up to pages can be mapped
  *
- * The memory is zeroed. -ENOSPC: above the open file's buffer_limit.
+ * The memory is zeroed. -ENOSPC: above the open file's buffer_limit or its user's.
  * A 32-bit process, whose offsets end at 2^44, can map those of up to 128 MiB, and larger
  * ones of the first 127 handles.
  * mmap() fails with -EINVAL past the end, for a private mapping or an unknown
@@ -243,8 +255,9 @@ struct fqaccel_buffer_import {
  *
  *   -EBADMSG  the card refuses the image: @reason, @layer, @offset
  *   -EFBIG    image and arena are larger than card memory
- *   -ENOSPC   they do not fit now, or no image slot is free, or buffer_limit is reached
- *   -EDQUOT   they do not fit this open file's memory_quota
+ *   -ENOSPC   they do not fit now, or no image slot is free, or the user has half of them, or
+ *             buffer_limit is reached
+ *   -EDQUOT   they do not fit this open file's memory_quota, or what its user has left of it
  *   -EIO      the card failed in another way: @card_status
  */
 struct fqaccel_model_load {
@@ -451,7 +464,9 @@ struct fqaccel_uring_cmd {
  *               and had to be reset. With @card_status ABORTED: it worked on it for longer
  *               than the driver's run_limit_ms
  *   -ECANCELED  dropped: before it started, or because its open file is closed, or because
- *               the card was reset a second time while it had the run, or its in-fence failed
+ *               the card was reset a second time while it had the run, or its in-fence failed.
+ *               A user without CAP_SYS_RESOURCE alone cannot bring that about: runs that
+ *               others have lost come before all of one who has hung the card
  *   -EIO        any other card status; with @card_status 0: the run's model could not be
  *               loaded again after a reset
  *   -ENODEV     the card went away (and WAIT itself fails with that, too)
