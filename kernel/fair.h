@@ -9,7 +9,7 @@
 #include <linux/rbtree.h>
 #include <linux/types.h>
 
-#define FQA_MAX_PARTS		4096	/* of a run; where it needs more they take longer */
+#define FQA_MAX_PARTS		1024	/* of a run; where it needs more they take longer */
 
 /* What one run is charged, at least (it took a slot) and at most. */
 #define FQA_COST_MIN_NS		(10ULL * 1000)

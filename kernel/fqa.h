@@ -475,6 +475,14 @@ struct fqa_sglist {
 	u64 charged;
 };
 
+/* Blocks that many short lists share, since to free each of them would take long. */
+struct fqa_pack {
+	struct fqa_segment *blocks;	/* room for max of them; of large_pool */
+	unsigned int max;
+	unsigned int count;
+	unsigned int used;		/* bytes of the last one */
+};
+
 struct fqa_buffer {
 	struct fqa_object obj;
 	struct fqa_memory *memory;
@@ -561,6 +569,7 @@ struct fqa_run {
 	u32 nr_parts;
 	u32 part;		/* that the card has or gets next */
 	u64 parts_charged;
+	struct fqa_pack pack;	/* of the parts' lists */
 	u64 worked_ns;		/* for how long the card had the parts before it */
 	u64 part_ns;		/* and the last one that it had; usage.c */
 	u64 expected;		/* for how long it should */
@@ -774,7 +783,9 @@ bool fqa_pieces_next(struct fqa_pieces *it);
 int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
 		     struct fqa_memory *mem, u64 offset, u64 length);
 int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
-			  struct fqa_pieces *it, u64 length);
+			  struct fqa_pack *pack, struct fqa_pieces *it, u64 length);
+int fqa_pack_init(struct fqa_pack *pack, unsigned int lists);
+void fqa_pack_free(struct fqa_context *ctx, struct fqa_pack *pack);
 void fqa_sglist_free(struct fqa_context *ctx, struct fqa_sglist *list);
 void fqa_sglist_describe(const struct fqa_sglist *list, struct fqa_hw_list *hw);
 
@@ -828,7 +839,7 @@ int fqa_parts_build(struct fqa_context *ctx, struct fqa_run *run,
 		    const struct fqaccel_run *user);
 void fqa_parts_free(struct fqa_context *ctx, struct fqa_run *run);
 u64 fqa_part_ns(struct fqa_run *run);
-void fqa_part_learn(struct fqa_run *run, u64 ns, u64 cycles);
+void fqa_part_learn(struct fqa_run *run, u64 cycles);
 bool fqa_part_next(struct fqa_run *run);
 
 /* submit.c */

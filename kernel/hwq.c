@@ -209,6 +209,8 @@ void fqa_hwq_poll(struct fqa_card *card, struct fqa_hwq *hwq)
 			continue;
 		}
 		fqa_hwq_take(hwq, verdict.cid % FQA_IO_SLOTS);
+		if (verdict.code == FQA_SC_OK)
+			fqa_part_learn(run, verdict.result);
 		fqa_run_set_verdict(run, &verdict);
 		if (fqa_part_next(run))
 			fqa_sched_go_on(run);

@@ -30,16 +30,16 @@ u64 fqa_part_ns(struct fqa_run *run)
 	return run->model ? fqa_run_ns(run, run->parts[run->part].batch) : 0;
 }
 
-/* The card has done a part of the run. */
-void fqa_part_learn(struct fqa_run *run, u64 ns, u64 cycles)
+/* The card says that it took so many cycles for what it had of the run. */
+void fqa_part_learn(struct fqa_run *run, u64 cycles)
 {
 	struct fqa_card *card = run->queue->obj.ctx->card;
 
 	lockdep_assert_held(&card->lock);
 	if (!run->model)
 		return;
-	fqa_rate_learn(&run->model->rate, ns, cycles);
-	fqa_rate_learn(&card->rate, ns, cycles);
+	fqa_rate_learn(&run->model->rate, run->part_ns, cycles);
+	fqa_rate_learn(&card->rate, run->part_ns, cycles);
 }
 
 static bool fqa_is_multiple(u64 length, u32 batch)
@@ -80,7 +80,9 @@ static int fqa_parts_alloc(struct fqa_context *ctx, struct fqa_run *run, u32 cou
 		return ret;
 	run->parts_charged = bytes;
 	run->parts = kvcalloc(count, sizeof(*run->parts), GFP_KERNEL_ACCOUNT);
-	return run->parts ? 0 : -ENOMEM;
+	if (!run->parts)
+		return -ENOMEM;
+	return fqa_pack_init(&run->pack, 2 * count);
 }
 
 static u64 fqa_part_length(const struct fqa_run *run, const struct fqa_part *part, u64 length)
@@ -96,6 +98,7 @@ int fqa_parts_build(struct fqa_context *ctx, struct fqa_run *run,
 		    const struct fqaccel_run *user)
 {
 	u32 each = fqa_parts_choose(run, user), left;
+	struct fqa_pack *pack = each == run->batch ? NULL : &run->pack;
 	struct fqa_pieces in, out;
 	struct fqa_part *part;
 	int ret;
@@ -110,11 +113,11 @@ int fqa_parts_build(struct fqa_context *ctx, struct fqa_run *run,
 			return -EINTR;
 		part = &run->parts[run->nr_parts++];
 		part->batch = min(each, left);
-		ret = fqa_sglist_build_next(ctx, &part->in, &in,
+		ret = fqa_sglist_build_next(ctx, &part->in, pack, &in,
 					    fqa_part_length(run, part, user->in_length));
 		if (ret)
 			return ret;
-		ret = fqa_sglist_build_next(ctx, &part->out, &out,
+		ret = fqa_sglist_build_next(ctx, &part->out, pack, &out,
 					    fqa_part_length(run, part, user->out_length));
 		if (ret)
 			return ret;
@@ -131,6 +134,7 @@ void fqa_parts_free(struct fqa_context *ctx, struct fqa_run *run)
 		fqa_sglist_free(ctx, &run->parts[run->nr_parts].in);
 		fqa_sglist_free(ctx, &run->parts[run->nr_parts].out);
 	}
+	fqa_pack_free(ctx, &run->pack);
 	if (run->parts != &run->whole)
 		kvfree(run->parts);
 	run->parts = NULL;

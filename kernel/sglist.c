@@ -70,13 +70,75 @@ static int fqa_sglist_alloc(struct fqa_sglist *list, unsigned int count)
 	return 0;
 }
 
+/* Room for @lists lists that are short enough for a pack. */
+int fqa_pack_init(struct fqa_pack *pack, unsigned int lists)
+{
+	/* Of each block less is left over than the longest of them takes. */
+	pack->max = DIV_ROUND_UP(lists, FQA_SEGMENT_LARGE / FQA_SEGMENT_SMALL - 1);
+	pack->blocks = kvcalloc(pack->max, sizeof(*pack->blocks), GFP_KERNEL_ACCOUNT);
+	return pack->blocks ? 0 : -ENOMEM;
+}
+
+/* Also of one that is zeroed only. After all of its lists. */
+void fqa_pack_free(struct fqa_context *ctx, struct fqa_pack *pack)
+{
+	fqa_context_uncharge_buffer(ctx, (u64)pack->count * FQA_SEGMENT_LARGE);
+	while (pack->count) {
+		pack->count--;
+		dma_pool_free(ctx->card->large_pool, pack->blocks[pack->count].cpu,
+			      pack->blocks[pack->count].dma);
+	}
+	kvfree(pack->blocks);
+	pack->blocks = NULL;
+}
+
+static int fqa_pack_grow(struct fqa_context *ctx, struct fqa_pack *pack)
+{
+	struct fqa_segment *block = &pack->blocks[pack->count];
+	int ret;
+
+	if (WARN_ON_ONCE(pack->count == pack->max))
+		return -ENOMEM;
+	ret = fqa_context_charge_buffer(ctx, FQA_SEGMENT_LARGE);
+	if (ret)
+		return ret;
+	block->cpu = dma_pool_alloc(ctx->card->large_pool, GFP_KERNEL, &block->dma);
+	if (!block->cpu) {
+		fqa_context_uncharge_buffer(ctx, FQA_SEGMENT_LARGE);
+		return -ENOMEM;
+	}
+	pack->count++;
+	pack->used = 0;
+	return 0;
+}
+
+/* The only segment of a list. */
+static int fqa_pack_take(struct fqa_context *ctx, struct fqa_pack *pack,
+			 struct fqa_segment *segment, unsigned int bytes)
+{
+	struct fqa_segment *block;
+	int ret;
+
+	if (!pack->count || pack->used + bytes > FQA_SEGMENT_LARGE) {
+		ret = fqa_pack_grow(ctx, pack);
+		if (ret)
+			return ret;
+	}
+	block = &pack->blocks[pack->count - 1];
+	segment->cpu = block->cpu + pack->used;
+	segment->dma = block->dma + pack->used;
+	pack->used += bytes;
+	return 0;
+}
+
 /*
  * A list of the next @length bytes of mapped memory behind what @it has walked, charged to
- * the context. @list must be zeroed. -ENOSPC: above the open file's limit; -ENOMEM: no
- * memory, or the range is in more pieces than the card takes.
+ * the context. @list must be zeroed; a short one goes into @pack, unless that is NULL. -ENOSPC:
+ * above the open file's limit; -ENOMEM: no memory, or the range is in more pieces than the
+ * card takes.
  */
 int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
-			  struct fqa_pieces *it, u64 length)
+			  struct fqa_pack *pack, struct fqa_pieces *it, u64 length)
 {
 	unsigned int entries, count;
 	bool small;
@@ -90,6 +152,13 @@ int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
 	bytes = (u64)count * (small ? FQA_SEGMENT_SMALL : FQA_SEGMENT_LARGE);
 	if (!entries || entries > FQA_MAX_SCATTER)
 		return -ENOMEM;
+	if (small && pack) {
+		list->segments = &list->one;
+		ret = fqa_pack_take(ctx, pack, &list->one, entries * sizeof(struct fqa_hw_sge));
+		if (!ret)
+			fqa_sglist_fill(list, it, entries);
+		return ret;
+	}
 	ret = fqa_context_charge_buffer(ctx, bytes);
 	if (ret)
 		return ret;
@@ -111,7 +180,7 @@ int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,
 	struct fqa_pieces it;
 
 	fqa_pieces_init(&it, mem, offset, length);
-	return fqa_sglist_build_next(ctx, list, &it, length);
+	return fqa_sglist_build_next(ctx, list, NULL, &it, length);
 }
 
 /* Also of a list that was never built. */

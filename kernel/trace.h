@@ -48,6 +48,7 @@ TRACE_EVENT(fqa_run_start,
 		__string(dev, dev_name(&run->queue->obj.ctx->card->dev))
 		__field(u64, client)
 		__field(u64, sequence)
+		__field(u64, expected)
 		__field(u32, queue)
 		__field(u16, qid)
 		__field(u16, cid)
@@ -61,12 +62,14 @@ TRACE_EVENT(fqa_run_start,
 		__entry->queue = run->queue->obj.handle;
 		__entry->qid = qid;
 		__entry->cid = run->cid;
+		__entry->expected = run->expected;
 		__entry->part = run->part + 1;
 		__entry->parts = max(run->nr_parts, 1U);
 	),
-	TP_printk("dev=%s client=%llu queue=%u sequence=%llu qid=%u cid=0x%04x part=%u/%u",
+	TP_printk("dev=%s client=%llu queue=%u sequence=%llu qid=%u cid=0x%04x part=%u/%u expected_ns=%llu",
 		  __get_str(dev), __entry->client, __entry->queue, __entry->sequence,
-		  __entry->qid, __entry->cid, __entry->part, __entry->parts)
+		  __entry->qid, __entry->cid, __entry->part, __entry->parts,
+		  __entry->expected)
 );
 
 TRACE_EVENT(fqa_run_complete,
