@@ -25,7 +25,7 @@ check='perl sparse coccinelle g++ groff-base binutils
 vm='gcc make pkg-config dpkg-dev python3 meson ninja-build ccache
 	libglib2.0-dev libpixman-1-dev libfdt-dev zlib1g-dev libattr1-dev
 	libcap-ng-dev
-	seabios qemu-system-data busybox-static kmod cpio libelf1 xz-utils'
+	seabios qemu-system-data busybox-static kmod cpio libelf1 xz-utils kexec-tools'
 
 # `make check-debug`: building a kernel, and 32-bit programs.
 debug="flex bison bc libelf-dev libssl-dev xz-utils libc6-dev-i386
