@@ -3,6 +3,7 @@
  * Admin commands (CARD.md section 6). A command lives until the card has
  * completed it and its waiter has gone, in whichever order.
  */
+#include <linux/error-injection.h>
 #include <linux/jiffies.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -136,6 +137,7 @@ out_unlock:
 	spin_unlock(&admin->lock);
 	return ret;
 }
+ALLOW_ERROR_INJECTION(fqa_admin_submit, ERRNO);
 
 static void fqa_admin_finish(struct fqa_admin_cmd *cmd)
 {

@@ -2,6 +2,7 @@
 /* A card's life: made by probe, perhaps dead early, freed with its last open file. */
 #include <linux/dma-fence.h>
 #include <linux/dmapool.h>
+#include <linux/error-injection.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 
@@ -123,6 +124,7 @@ int fqa_card_start(struct fqa_card *card)
 		fqa_debugfs_show(card);
 	return ret;
 }
+ALLOW_ERROR_INJECTION(fqa_card_start, ERRNO);
 
 /* The first step of removal: nobody opens it any more, and its name may be used again. */
 void fqa_card_hide(struct fqa_card *card)

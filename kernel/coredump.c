@@ -5,6 +5,7 @@
  * form is in doc/coredump.md.
  */
 #include <linux/devcoredump.h>
+#include <linux/error-injection.h>
 #include <linux/kobject.h>
 #include <linux/pci.h>
 #include <linux/string.h>
@@ -51,6 +52,7 @@ int fqa_coredump_init(struct fqa_card *card)
 	card->dump.size = size;
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_coredump_init, ERRNO);
 
 void fqa_coredump_exit(struct fqa_card *card)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Registers of the card: identity, enabling, reset (CARD.md section 3). */
+#include <linux/error-injection.h>
 #include <linux/io.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/iopoll.h>
@@ -95,6 +96,7 @@ int fqa_hw_identify(struct fqa_card *card)
 	}
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_hw_identify, ERRNO);
 
 static int fqa_hw_poll_status(struct fqa_card *card, u32 mask, u32 want)
 {
@@ -124,6 +126,7 @@ int fqa_hw_enable(struct fqa_card *card)
 	fqa_hw_write(card, FQA_REG_CONTROL, FQA_CONTROL_ENABLE);
 	return fqa_hw_poll_status(card, FQA_STATUS_READY, FQA_STATUS_READY);
 }
+ALLOW_ERROR_INJECTION(fqa_hw_enable, ERRNO);
 
 /*
  * Reset the controller. The card does no DMA from the write on (CARD.md section
@@ -134,3 +137,4 @@ int fqa_hw_disable(struct fqa_card *card)
 	fqa_hw_write(card, FQA_REG_CONTROL, 0);
 	return fqa_hw_poll_status(card, FQA_STATUS_READY, 0);
 }
+ALLOW_ERROR_INJECTION(fqa_hw_disable, ERRNO);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The card's I/O queues: starting runs, taking their completions, aborting them. */
+#include <linux/error-injection.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
@@ -31,6 +32,7 @@ int fqa_hwqs_alloc(struct fqa_card *card)
 	}
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_hwqs_alloc, ERRNO);
 
 void fqa_hwqs_free(struct fqa_card *card)
 {
@@ -95,6 +97,7 @@ int fqa_hwqs_create(struct fqa_card *card)
 	}
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_hwqs_create, ERRNO);
 
 static int fqa_hwq_free_slot(const struct fqa_hwq *hwq)
 {

@@ -4,6 +4,7 @@
  * mapped for the card here; memory of others is mapped by its exporter (import.c).
  */
 #include <linux/dma-mapping.h>
+#include <linux/error-injection.h>
 #include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/pci.h>
@@ -150,6 +151,7 @@ int fqa_memory_map(struct fqa_memory *mem, enum dma_data_direction dir)
 	mutex_unlock(&card->memory_lock);
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_memory_map, ERRNO);
 
 /*
  * What runs have written the CPU has got when they ended. Bounce buffers must not be

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* A submission and a completion ring (CARD.md section 4). */
 #include <linux/dma-mapping.h>
+#include <linux/error-injection.h>
 #include <linux/pci.h>
 
 #include "fqa.h"
@@ -26,6 +27,7 @@ int fqa_ring_alloc(struct fqa_ring *ring, struct fqa_card *card, u16 qid, u16 en
 	}
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_ring_alloc, ERRNO);
 
 void fqa_ring_free(struct fqa_ring *ring)
 {

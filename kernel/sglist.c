@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Scatter lists in the card's form: chained segments from DMA pools (CARD.md section 5). */
 #include <linux/dmapool.h>
+#include <linux/error-injection.h>
 #include <linux/slab.h>
 
 #include "fqa.h"
@@ -172,6 +173,7 @@ int fqa_sglist_build_next(struct fqa_context *ctx, struct fqa_sglist *list,
 	fqa_sglist_fill(list, it, entries);
 	return 0;
 }
+ALLOW_ERROR_INJECTION(fqa_sglist_build_next, ERRNO);
 
 /* Likewise, of a range by itself. */
 int fqa_sglist_build(struct fqa_context *ctx, struct fqa_sglist *list,

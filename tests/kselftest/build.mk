@@ -4,7 +4,7 @@
 # run in the guest.
 
 KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf memory process fault err \
-	sched part fence uring recovery visible power hostile fail_nth)
+	sched part fence uring recovery visible power hostile inject fail_nth)
 # What unplugs the card comes last.
 KSFT_LAST := $(O)/kselftest/fqaccel_remove
 KSFT_PROGRAMS := $(KSFT_GUEST) $(KSFT_LAST)
