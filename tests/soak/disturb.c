@@ -200,6 +200,35 @@ static void disturb_plug(struct soak_disturber *d)
 	wait_present(d, "it was plugged in");
 }
 
+static int write_power(struct soak_disturber *d, const char *what, const char *text)
+{
+	char path[120], address[32];
+
+	card_address(&d->info, address, sizeof(address));
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/%s", address, what);
+	return write_file(path, text);
+}
+
+/* Everybody pauses, and the card falls asleep, where the driver lets it. */
+static void disturb_sleep(struct soak_disturber *d)
+{
+	unsigned int i;
+
+	note(d, "rest");
+	/* It has a delay only if the driver uses one. */
+	write_power(d, "autosuspend_delay_ms", "20");
+	if (write_power(d, "control", "auto"))
+		fail(d, "power/control: %s", strerror(errno));
+	for (i = 0; i < SOAK_WORKERS; i++)
+		signal_one(d, i, SIGSTOP);
+	usleep(500000);
+	pause_ms(d, 1000);
+	for (i = 0; i < SOAK_WORKERS; i++)
+		signal_one(d, i, SIGCONT);
+	if (below(d, 2))
+		write_power(d, "control", "on");
+}
+
 static unsigned long available_mb(void)
 {
 	unsigned long kb = 0;
@@ -254,6 +283,7 @@ static const struct {
 	{ "unbound and bound", 2, disturb_bind },
 	{ "gone", 1, disturb_gone },
 	{ "unplugged and plugged", 2, disturb_plug },
+	{ "allowed to sleep", 2, disturb_sleep },
 	{ "memory pressure", 2, disturb_memory },
 };
 

@@ -35,7 +35,8 @@ const char *const soak_count_names[SOAK_COUNTS] = {
 	[SOAK_PICTURES] = "pictures compared",
 	[SOAK_LOADS] = "loads",
 	[SOAK_POLLS] = "waits by poll()",
-	[SOAK_FENCES] = "fences",
+	[SOAK_FENCES] = "fences seen signaled",
+	[SOAK_IMPORTS] = "inputs imported as a dma-buf",
 	[SOAK_OPENS] = "files opened",
 	[SOAK_BANS] = "of them closed for hangs",
 };

@@ -6,6 +6,7 @@
  */
 #include <poll.h>
 
+#include "../kselftest/fqaccel_dmabuf.h"
 #include "soak.h"
 
 #define QUEUES		3
@@ -50,6 +51,9 @@ struct worker {
 	struct soak_random random;
 	int fd;				/* -1: none */
 	uint64_t features;
+	int fence;			/* -1: none */
+	struct queue *fence_queue;	/* whose runs it stands for, up to ... */
+	uint64_t fence_sequence;	/* ... this one; NULL: that queue has gone */
 	struct fqaccel_model_load models[SOAK_MODELS];	/* handle 0: not loaded */
 	struct queue queues[QUEUES];
 };
@@ -107,9 +111,23 @@ static void unmap(struct test_buffer *buf)
 	memset(buf, 0, sizeof(*buf));
 }
 
+/* It is told of by now, or will be in a moment. */
+static void check_fence(struct worker *w)
+{
+	struct pollfd p = { .fd = w->fence, .events = POLLIN };
+
+	if (poll(&p, 1, SOAK_LOST_S * 1000) != 1 || p.revents != POLLIN)
+		fail(w, "the fence of runs that have ended is not signaled");
+	close(w->fence);
+	w->fence = -1;
+	count(w, SOAK_FENCES);
+}
+
 static void queue_forget(struct worker *w, struct queue *q, enum soak_count outcome)
 {
 	abandon(w, q, outcome);
+	if (w->fence_queue == q)
+		w->fence_queue = NULL;
 	unmap(&q->in);
 	unmap(&q->mid);
 	unmap(&q->out);
@@ -126,6 +144,9 @@ static void drop_file(struct worker *w, enum soak_count outcome)
 	if (w->fd >= 0)
 		close(w->fd);
 	w->fd = -1;
+	/* Its runs end in the background, and so does its fence's wait. */
+	if (w->fence >= 0)
+		check_fence(w);
 }
 
 static void open_file(struct worker *w)
@@ -238,6 +259,24 @@ static void act_models(struct worker *w)
 
 /* Queues and their buffers. */
 
+/* The card reads the same memory through a dma-buf of it. */
+static int import_input(struct worker *w, struct queue *q)
+{
+	int dmabuf = test_export(w->fd, q->in.handle), ret;
+	uint32_t handle;
+
+	if (dmabuf < 0)
+		return dmabuf;
+	ret = test_import(w->fd, dmabuf, FQACCEL_BUFFER_CARD_READS, &handle);
+	close(dmabuf);
+	if (ret)
+		return ret;
+	ret = test_destroy(w->fd, q->in.handle);
+	q->in.handle = handle;
+	count(w, SOAK_IMPORTS);
+	return ret;
+}
+
 static int queue_buffers(struct worker *w, struct queue *q)
 {
 	const struct test_data *data = data_of(q);
@@ -259,6 +298,8 @@ static int queue_buffers(struct worker *w, struct queue *q)
 		memcpy(q->in.data + i * data->input_bytes,
 		       data->input + i % data->pictures * data->input_bytes, data->input_bytes);
 	memset(q->out.data, TEST_POISON, q->out.length);
+	if (w->features & FQACCEL_FEATURE_DMABUF && !below(w, 3))
+		return import_input(w, q);
 	return 0;
 }
 
@@ -285,6 +326,8 @@ static int queue_create(struct worker *w, struct queue *q)
 	};
 	int ret;
 
+	if (w->features & FQACCEL_FEATURE_PRIORITY)
+		arg.priority = below(w, FQACCEL_PRIORITY_HIGH + 1);
 	ret = test_ioctl(w->fd, FQACCEL_IOC_QUEUE_CREATE, &arg);
 	q->handle = arg.handle;
 	return ret;
@@ -429,19 +472,50 @@ static void accepted(struct worker *w, struct queue *q, struct slot **slots, uin
 	}
 }
 
+/* After the runs that the fence at hand stands for, which may be another queue's. */
+static void choose_fences(struct worker *w, struct fqaccel_submit *arg)
+{
+	if (!(w->features & FQACCEL_FEATURE_FENCES))
+		return;
+	if (!below(w, 4))
+		arg->flags |= FQACCEL_SUBMIT_OUT_FENCE;
+	if (w->fence >= 0 && !below(w, 4)) {
+		arg->flags |= FQACCEL_SUBMIT_IN_FENCE;
+		arg->in_fence = w->fence;
+	}
+}
+
+static void take_fence(struct worker *w, struct queue *q, const struct fqaccel_submit *arg)
+{
+	if (arg->out_fence < 0)
+		fail(w, "SUBMIT made no fence");
+	if (w->fence >= 0)
+		close(w->fence);
+	w->fence = arg->out_fence;
+	w->fence_queue = q;
+	w->fence_sequence = arg->sequence;
+}
+
 static void submit(struct worker *w, struct queue *q, struct slot **slots, uint32_t count_)
 {
-	uint32_t flags = below(w, 2) ? FQACCEL_SUBMIT_NONBLOCK : 0, i;
 	struct fqaccel_run runs[SLOTS];
-	struct fqaccel_submit arg;
+	struct fqaccel_submit arg = {
+		.size = sizeof(arg), .queue = q->handle, .count = count_,
+		.runs = (uintptr_t)runs, .run_size = sizeof(runs[0]),
+		.flags = below(w, 2) ? FQACCEL_SUBMIT_NONBLOCK : 0,
+	};
+	uint32_t i;
 	int ret;
 
 	for (i = 0; i < count_; i++)
 		runs[i] = make_run(w, q, slots[i]);
-	ret = test_submit(w->fd, q->handle, flags, runs, count_, &arg);
-	note(w, "submit %u+%u to %u, %u of %u: %d", slots[0]->kind, slots[0]->batch, q->handle,
-	     arg.accepted, count_, ret);
+	choose_fences(w, &arg);
+	ret = test_ioctl(w->fd, FQACCEL_IOC_SUBMIT, &arg);
+	note(w, "submit %u+%u to %u, flags %u, %u of %u: %d", slots[0]->kind, slots[0]->batch,
+	     q->handle, arg.flags, arg.accepted, count_, ret);
 	accepted(w, q, slots, count_, &arg);
+	if (!ret && arg.flags & FQACCEL_SUBMIT_OUT_FENCE)
+		take_fence(w, q, &arg);
 	if (ret && ret != -EAGAIN)
 		handle_error(w, "SUBMIT", ret);
 }
@@ -587,6 +661,8 @@ static void end_finished(struct worker *w, struct queue *q, uint64_t completed)
 		     (unsigned long long)q->completed, (unsigned long long)completed,
 		     (unsigned long long)q->last);
 	q->completed = completed;
+	if (w->fence >= 0 && w->fence_queue == q && w->fence_sequence <= completed)
+		check_fence(w);
 	for (i = 0; i < q->slots; i++)
 		if (q->slot[i].busy && q->slot[i].sequence <= completed &&
 		    !end_slot(w, q, &q->slot[i]))
@@ -730,7 +806,7 @@ static void act(struct worker *w)
 void soak_worker(struct soak_shared *shared, unsigned int index)
 {
 	struct worker w = {
-		.shared = shared, .record = &shared->workers[index], .fd = -1,
+		.shared = shared, .record = &shared->workers[index], .fd = -1, .fence = -1,
 	};
 	unsigned int i;
 
