@@ -7,8 +7,9 @@
 #
 # Usage: scripts/debug-kernel.sh [--latest]
 #   --latest: ask the archive for newer source than that in the cache
-# Environment: FQACCEL_LINUX_SOURCE, see scripts/linux-source.sh; FQACCEL_DEBUG_CONFIG,
-# another fragment; JOBS.
+# Environment: FQACCEL_LINUX_SOURCE, see scripts/linux-source.sh; JOBS;
+# FQACCEL_DEBUG_CONFIG, another fragment, such as tests/vm/kcsan.config, whose name becomes
+# part of the release.
 
 set -eu
 
@@ -28,13 +29,17 @@ die()
 hash=$({ sed 's/^# [^C].*//; /^#$/d; /^$/d' "$fragment" &&
 	 echo "${FQACCEL_LINUX_SOURCE-}" && gcc -dumpfullversion; } | sha256sum | cut -c1-12)
 link=$dir/debug-$hash
-exec 9>"$dir/debug.lock"
-flock 9
+log=$dir/debug-$hash.log
 
-if [ -e "$link/release" ] && [ "${1-}" != --latest ]; then
-	readlink -f "$link"
-	exit 0
-fi
+# ready: prints the kernel's folder, if it is there. Before and after the wait for who builds.
+ready()
+{
+	[ "$1" != --latest ] && [ -e "$link/release" ] && readlink -f "$link"
+}
+ready "${1-}" && exit
+exec 9>"$dir/debug-$hash.lock"
+flock 9
+ready "${1-}" && exit
 
 # Every line of the fragment must have come true: a symbol that has gone, or whose
 # dependencies fail, would leave a kernel that watches less than it is believed to.
@@ -55,9 +60,20 @@ configure()
 {
 	make -s x86_64_defconfig kvm_guest.config >/dev/null
 	scripts/kconfig/merge_config.sh -m .config "$fragment" >/dev/null 2>&1
-	scripts/config --set-str LOCALVERSION -debug
+	# debug.config: -debug
+	name=${fragment##*/}
+	scripts/config --set-str LOCALVERSION "-${name%.config}"
 	make -s olddefconfig
 	check_config
+}
+
+# KCSAN looks at what is instrumented only: our module, for others' races are not ours.
+kbuild()
+{
+	if grep -qx CONFIG_KCSAN=y .config; then
+		set -- KCSAN_SANITIZE=n "$@"
+	fi
+	nice make -s -j"${JOBS:-$(nproc)}" "$@"
 }
 
 # What is needed to build modules against it: what Debian's headers packages hold.
@@ -73,7 +89,7 @@ copy_headers()
 	rm "$1.files"
 }
 
-source=$dir/debug-source
+source=$dir/debug-$hash-source
 rm -rf "$source"
 "$top/scripts/linux-source.sh" --unpack "$source" --exclude='*/Documentation/[a-zA-JL-Z]*'
 version=$(cat "$source/.version")
@@ -83,13 +99,13 @@ if [ ! -e "$final/release" ]; then
 	cd "$source"
 	unset MAKEFLAGS MFLAGS MAKELEVEL
 	configure
-	nice make -s -j"${JOBS:-$(nproc)}" bzImage modules >"$dir/debug.log" 2>&1 ||
-		{ tail -n 30 "$dir/debug.log" >&2; die "the kernel does not build"; }
+	kbuild bzImage modules >"$log" 2>&1 ||
+		{ tail -n 30 "$log" >&2; die "the kernel does not build"; }
 	rm -rf "$final"
 	mkdir -p "$final/root"
 	release=$(cat include/config/kernel.release)
-	make -s INSTALL_MOD_PATH="$final/root" modules_install >>"$dir/debug.log" 2>&1 ||
-		{ tail -n 30 "$dir/debug.log" >&2; die "its modules cannot be installed"; }
+	make -s INSTALL_MOD_PATH="$final/root" modules_install >>"$log" 2>&1 ||
+		{ tail -n 30 "$log" >&2; die "its modules cannot be installed"; }
 	rm -f "$final/root/lib/modules/$release/build" "$final/root/lib/modules/$release/source"
 	cp arch/x86/boot/bzImage "$final/vmlinuz"
 	copy_headers "$final/kdir"
