@@ -7,7 +7,8 @@
  */
 #include <sys/syscall.h>
 
-#include "fqaccel_test.h"
+#include "fqaccel_dmabuf.h"
+#include "fqaccel_fence.h"
 #include "kselftest_harness.h"
 
 #define MAX_NTH	2000
@@ -24,12 +25,17 @@ static int write_text(const char *path, const char *text)
 	return n == len ? 0 : -EIO;
 }
 
-FIXTURE(fail_nth)
-{
+struct setting {
 	int proc, fd;
+	int foreign;			/* a dma-buf that is not ours, or negative */
 	bool usable;
 	struct test_data data;
 	struct fqaccel_info before;
+};
+
+FIXTURE(fail_nth)
+{
+	struct setting s;
 };
 
 FIXTURE_SETUP(fail_nth)
@@ -37,24 +43,27 @@ FIXTURE_SETUP(fail_nth)
 	char path[64];
 
 	snprintf(path, sizeof(path), "/proc/self/task/%ld/fail-nth", syscall(SYS_gettid));
-	self->proc = open(path, O_RDWR | O_CLOEXEC);
-	self->usable = self->proc >= 0 &&
+	self->s.proc = open(path, O_RDWR | O_CLOEXEC);
+	self->s.usable = self->s.proc >= 0 &&
 		!write_text("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") &&
 		!write_text("/sys/kernel/debug/failslab/verbose", "0") &&
 		!write_text("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N") &&
 		!write_text("/sys/kernel/debug/fail_page_alloc/min-order", "0") &&
 		!write_text("/sys/kernel/debug/fail_page_alloc/verbose", "0") &&
 		!write_text("/sys/kernel/debug/fail_usercopy/verbose", "0");
-	ASSERT_EQ(0, test_data_read(&self->data));
-	self->fd = test_open();
-	ASSERT_LE(0, self->fd);
-	ASSERT_EQ(0, test_info(self->fd, &self->before));
+	self->s.foreign = test_udmabuf(8 * 4096);
+	ASSERT_EQ(0, test_data_read(&self->s.data));
+	self->s.fd = test_open();
+	ASSERT_LE(0, self->s.fd);
+	ASSERT_EQ(0, test_info(self->s.fd, &self->s.before));
 }
 
 FIXTURE_TEARDOWN(fail_nth)
 {
-	close(self->fd);
-	close(self->proc);
+	if (self->s.foreign >= 0)
+		close(self->s.foreign);
+	close(self->s.fd);
+	close(self->s.proc);
 }
 
 /*
@@ -73,15 +82,24 @@ static int stop_failures(int proc)
 	return n < 0 ? 1 : atoi(text);
 }
 
+/* What a life has opened; 0 where it has not got that far. */
+struct life {
+	const struct test_data *data;
+	int foreign;			/* a dma-buf of somebody else's, for all lives */
+	struct test_rig rig;
+	int other, dmabuf, fence[2];
+};
+
 /* 0 or the error of whatever failed first. */
-static int life(const struct test_data *data, struct test_rig *rig)
+static int life_of_runs(struct life *l)
 {
+	const struct test_data *data = l->data;
+	struct test_rig *rig = &l->rig;
 	struct fqaccel_submit arg;
 	struct fqaccel_wait wait;
 	struct fqaccel_run runs[2];
 	int ret;
 
-	memset(rig, 0, sizeof(*rig));
 	ret = test_rig_open(rig, data, data->pictures);
 	if (!ret) {
 		memcpy(rig->in.data, data->input, data->input_bytes * data->pictures);
@@ -96,33 +114,93 @@ static int life(const struct test_data *data, struct test_rig *rig)
 	return ret;
 }
 
-/* Without failures: munmap() takes memory too, and a mapping holds its file. */
-static void life_end(struct test_rig *rig)
+/* A chain of two runs that do nothing, by their fences. */
+static int life_of_fences(struct life *l)
 {
-	if (rig->in.data && rig->in.data != MAP_FAILED)
-		munmap(rig->in.data, rig->in.length);
-	if (rig->out.data && rig->out.data != MAP_FAILED)
-		munmap(rig->out.data, rig->out.length);
-	if (rig->fd > 0)
-		close(rig->fd);
+	struct fqaccel_run nop = { .flags = FQACCEL_RUN_NOP };
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	uint32_t queue;
+	int i, ret;
+
+	l->rig.fd = test_open();
+	if (l->rig.fd < 0)
+		return -errno;
+	ret = test_queue(l->rig.fd, 0, &queue);
+	for (i = 0; !ret && i < 2; i++) {
+		ret = fence_submit(l->rig.fd, queue, FQACCEL_SUBMIT_OUT_FENCE,
+				   i ? l->fence[0] : -1, &nop, 1, &arg);
+		if (!ret)
+			l->fence[i] = arg.out_fence;
+	}
+	if (!ret)
+		ret = test_wait(l->rig.fd, queue, 2, -1, &wait) ?: wait.status;
+	return ret;
 }
 
-TEST_F_TIMEOUT(fail_nth, life, 600)
+/* A buffer that two open files share, and one that is somebody else's. */
+static int life_of_imports(struct life *l)
 {
+	struct test_buffer buffer;
+	uint32_t handle;
+	int ret;
+
+	l->rig.fd = test_open();
+	if (l->rig.fd < 0)
+		return -errno;
+	l->other = test_open();
+	if (l->other < 0)
+		return -errno;
+	ret = test_buffer(l->rig.fd, 3 * 4096, FQACCEL_BUFFER_CARD_READS, &l->rig.in);
+	if (ret)
+		return ret;
+	buffer = l->rig.in;
+	l->dmabuf = test_export(l->rig.fd, buffer.handle);
+	if (l->dmabuf < 0)
+		return l->dmabuf;
+	ret = test_import(l->rig.fd, l->dmabuf, FQACCEL_BUFFER_CARD_READS, &handle);
+	if (!ret)
+		ret = test_import(l->other, l->dmabuf, FQACCEL_BUFFER_CARD_WRITES, &handle);
+	if (!ret && l->foreign >= 0)
+		ret = test_import(l->other, l->foreign, FQACCEL_BUFFER_CARD_WRITES, &handle);
+	return ret;
+}
+
+static void close_fd(int fd)
+{
+	if (fd > 0)
+		close(fd);
+}
+
+/* Without failures: munmap() takes memory too, and a mapping holds its file. */
+static void life_end(struct life *l)
+{
+	if (l->rig.in.data && l->rig.in.data != MAP_FAILED)
+		munmap(l->rig.in.data, l->rig.in.length);
+	if (l->rig.out.data && l->rig.out.data != MAP_FAILED)
+		munmap(l->rig.out.data, l->rig.out.length);
+	close_fd(l->dmabuf);
+	close_fd(l->fence[0]);
+	close_fd(l->fence[1]);
+	close_fd(l->other);
+	close_fd(l->rig.fd);
+}
+
+static void each_fails(struct __test_metadata *_metadata, const struct setting *s,
+		       int (*live)(struct life *l), int least)
+{
+	struct life none = { .data = &s->data, .foreign = s->foreign }, l;
 	int nth, ret, left, failures = 0;
-	struct test_rig rig;
 	char text[16];
 
-	/* Not in the setup: older harnesses run a test all the same. */
-	if (!self->usable)
-		SKIP(return, "this kernel has no fault injection");
 	for (nth = 1; nth < MAX_NTH; nth++) {
+		l = none;
 		snprintf(text, sizeof(text), "%d", nth);
-		ASSERT_EQ((ssize_t)strlen(text), pwrite(self->proc, text, strlen(text), 0));
-		ret = life(&self->data, &rig);
-		left = stop_failures(self->proc);
+		ASSERT_EQ((ssize_t)strlen(text), pwrite(s->proc, text, strlen(text), 0));
+		ret = live(&l);
+		left = stop_failures(s->proc);
 		ASSERT_LE(0, left);
-		life_end(&rig);
+		life_end(&l);
 		/* What fails is told, and only as what it is. */
 		EXPECT_TRUE(!ret || ret == -ENOMEM || ret == -EFAULT || ret == -EINTR)
 			TH_LOG("failure %d: error %d", nth, ret);
@@ -131,12 +209,23 @@ TEST_F_TIMEOUT(fail_nth, life, 600)
 		if (left)
 			break;
 	}
-	EXPECT_LT(10, failures);
+	EXPECT_LT(least, failures);
 	EXPECT_GT(MAX_NTH, nth);
-	EXPECT_EQ(0, life(&self->data, &rig));
-	life_end(&rig);
+	l = none;
+	EXPECT_EQ(0, live(&l));
+	life_end(&l);
 	TH_LOG("%d allocations, %d failures", nth, failures);
-	EXPECT_TRUE(test_memory_settles(self->fd, self->before.memory_free));
+	EXPECT_TRUE(test_memory_settles(s->fd, s->before.memory_free));
+}
+
+TEST_F_TIMEOUT(fail_nth, life, 1200)
+{
+	/* Not in the setup: older harnesses run a test all the same. */
+	if (!self->s.usable)
+		SKIP(return, "this kernel has no fault injection");
+	each_fails(_metadata, &self->s, life_of_runs, 10);
+	each_fails(_metadata, &self->s, life_of_fences, 10);
+	each_fails(_metadata, &self->s, life_of_imports, 10);
 }
 
 TEST_HARNESS_MAIN
