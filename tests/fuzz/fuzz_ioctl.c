@@ -64,6 +64,7 @@ static fuzz_deed * const deeds[FUZZ_OPS] = {
 	[FUZZ_FD] = fuzz_fd,
 	[FUZZ_TIMELINE] = fuzz_timeline,
 	[FUZZ_CARD] = fuzz_card,
+	[FUZZ_FOREIGN] = fuzz_foreign,
 };
 
 /* What a lane is to do: the calls that are its own, or all of them. */

@@ -46,6 +46,7 @@ enum fuzz_op {
 	FUZZ_FD,	/* something with a dma-buf or a fence */
 	FUZZ_TIMELINE,	/* a fence that somebody else signals */
 	FUZZ_CARD,	/* a fault, a reset, an unbinding: seldom done */
+	FUZZ_FOREIGN,	/* a dma-buf that is not ours */
 	FUZZ_OPS
 };
 

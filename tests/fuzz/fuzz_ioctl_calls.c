@@ -244,7 +244,7 @@ static void submit_fences(struct lane *l, const struct fuzz_call *call)
 #ifdef FQACCEL_SUBMIT_IN_FENCE
 	if (call->bits & FUZZ_SUBMIT_IN) {
 		l->arg.submit.flags |= FQACCEL_SUBMIT_IN_FENCE;
-		l->arg.submit.in_fence = fuzz_fd_pick(call->pick[1]);
+		l->arg.submit.in_fence = fuzz_fd_pick(FENCES, call->pick[1]);
 	}
 	if (call->bits & FUZZ_SUBMIT_OUT) {
 		l->arg.submit.flags |= FQACCEL_SUBMIT_OUT_FENCE;
@@ -280,7 +280,7 @@ int fuzz_submit(struct lane *l, const struct fuzz_call *call)
 		f->last[pick_index(f, QUEUES, call->pick[0])] = l->arg.submit.sequence;
 #ifdef FQACCEL_SUBMIT_OUT_FENCE
 	if (!ret && l->arg.submit.flags & FQACCEL_SUBMIT_OUT_FENCE && l->arg.submit.out_fence > 2)
-		fuzz_fd_add(l->arg.submit.out_fence);
+		fuzz_fd_add(FENCES, l->arg.submit.out_fence);
 #endif
 	if (!(call->bits & FUZZ_SUBMIT_KEEP))
 		l->run_count = 0;
@@ -345,7 +345,7 @@ int fuzz_export(struct lane *l, const struct fuzz_call *call)
 	l->arg.export.flags = call->bits & 1 ? call->value[0] : 0;
 	ret = call_ioctl(l, call, FQACCEL_IOC_BUFFER_EXPORT);
 	if (!ret && l->arg.export.fd > 2)
-		fuzz_fd_add(l->arg.export.fd);
+		fuzz_fd_add(DMABUFS, l->arg.export.fd);
 	return ret;
 #else
 	return fuzz_raw(l, call);
@@ -359,7 +359,7 @@ int fuzz_import(struct lane *l, const struct fuzz_call *call)
 	int ret;
 
 	l->arg.import.size = sizeof(l->arg.import);
-	l->arg.import.fd = fuzz_fd_pick(call->pick[0]);
+	l->arg.import.fd = fuzz_fd_pick(DMABUFS, call->pick[0]);
 	l->arg.import.flags = call->bits & 3 ?: 3;
 	ret = call_ioctl(l, call, FQACCEL_IOC_BUFFER_IMPORT);
 	if (!ret)

@@ -6,14 +6,16 @@
 #include <fcntl.h>
 #include <linux/dma-buf.h>
 #include <linux/sync_file.h>
+#include <linux/udmabuf.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-static int fds[FUZZ_FDS];
-static unsigned int next;
+static int fds[FD_KINDS][FUZZ_FDS];
+static unsigned int counts[FD_KINDS];
 static int null_fd;
 
 void fuzz_fds_init(void)
@@ -24,27 +26,55 @@ void fuzz_fds_init(void)
 
 void fuzz_fds_forget(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < FUZZ_FDS; i++)
-		fds[i] = -1;
+	memset(fds, 0xff, sizeof(fds));
+	memset(counts, 0, sizeof(counts));
 }
 
 /* The oldest one goes. */
-void fuzz_fd_add(int fd)
+void fuzz_fd_add(enum fd_kind kind, int fd)
 {
-	unsigned int at = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED) % FUZZ_FDS;
-	int old = __atomic_exchange_n(&fds[at], fd, __ATOMIC_RELAXED);
+	unsigned int at = __atomic_fetch_add(&counts[kind], 1, __ATOMIC_RELAXED) % FUZZ_FDS;
+	int old = __atomic_exchange_n(&fds[kind][at], fd, __ATOMIC_RELAXED);
 
 	if (old >= 0)
 		close(old);
 }
 
-int fuzz_fd_pick(uint8_t pick)
+/* One that there is, or, seldom, something else. */
+int fuzz_fd_pick(enum fd_kind kind, uint8_t pick)
 {
+	unsigned int n = counts[kind] < FUZZ_FDS ? counts[kind] : FUZZ_FDS;
+
+	if (pick < 0xe0)
+		return n ? fds[kind][pick % n] : -1;
 	if (pick < 0xf0)
-		return fds[pick % FUZZ_FDS];
+		return fds[(kind + 1) % FD_KINDS][pick % FUZZ_FDS];
 	return pick & 1 ? fuzz_files[0].fd : null_fd;
+}
+
+/* Of memory of the process'. */
+int fuzz_foreign(struct lane *l, const struct fuzz_call *call)
+{
+	struct udmabuf_create create = {
+		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.size = (call->pick[0] % 16 + 1) * FUZZ_PAGE,
+	};
+	int memory, device, ret = -1;
+
+	(void)l;
+	device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	memory = memfd_create("foreign", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	create.memfd = (uint32_t)memory;
+	if (memory >= 0 && device >= 0 && !ftruncate(memory, (off_t)create.size) &&
+	    !fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK))
+		ret = ioctl(device, UDMABUF_CREATE, &create);
+	if (ret > 2)
+		fuzz_fd_add(DMABUFS, ret);
+	if (memory >= 0)
+		close(memory);
+	if (device >= 0)
+		close(device);
+	return ret < 0 ? -ENODEV : 0;
 }
 
 /* linux/sw_sync.h, which is the kernel's own: drivers/dma-buf/sw_sync.c. */
@@ -66,7 +96,7 @@ int fuzz_timeline(struct lane *l, const struct fuzz_call *call)
 
 	(void)l;
 	if (call->bits & 1) {
-		fd = fuzz_fd_pick(call->pick[0]);
+		fd = fuzz_fd_pick(FENCES, call->pick[0]);
 		return ioctl(fd, TIMELINE_STEP, &step) ? -errno : 0;
 	}
 	fd = open("/sys/kernel/debug/sync/sw_sync", O_RDWR | O_CLOEXEC);
@@ -75,9 +105,9 @@ int fuzz_timeline(struct lane *l, const struct fuzz_call *call)
 	if (ioctl(fd, TIMELINE_FENCE, &fence))
 		ret = -errno;
 	else
-		fuzz_fd_add(fence.fence);
+		fuzz_fd_add(FENCES, fence.fence);
 	if (call->bits & 2)
-		fuzz_fd_add(fd);
+		fuzz_fd_add(FENCES, fd);
 	else
 		close(fd);
 	return ret;
@@ -89,7 +119,7 @@ static int merge(int fd, int other)
 
 	if (ioctl(fd, SYNC_IOC_MERGE, &data))
 		return -errno;
-	fuzz_fd_add(data.fence);
+	fuzz_fd_add(FENCES, data.fence);
 	return 0;
 }
 
@@ -100,15 +130,13 @@ int fuzz_fd(struct lane *l, const struct fuzz_call *call)
 	struct sync_file_info info = {
 		.num_fences = call->pick[2] % 5, .sync_fence_info = (uintptr_t)infos,
 	};
-	int fd = fuzz_fd_pick(call->pick[0]), ret;
+	enum fd_kind kind = call->pick[1] % 8 < 3 ? FENCES : DMABUFS;
+	int fd = fuzz_fd_pick(kind, call->pick[0]), ret;
 
 	switch (call->pick[1] % 8) {
 	case 0:
-		ret = ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
-		break;
+		return merge(fd, fuzz_fd_pick(FENCES, call->pick[2]));
 	case 1:
-		return merge(fd, fuzz_fd_pick(call->pick[2]));
-	case 2:
 		ret = ioctl(fd, SYNC_IOC_FILE_INFO, &info);
 		break;
 	case 3:
@@ -120,11 +148,15 @@ int fuzz_fd(struct lane *l, const struct fuzz_call *call)
 	case 5:
 		ret = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 		if (ret > 2)
-			fuzz_fd_add(ret);
+			fuzz_fd_add(kind, ret);
 		break;
-	default:
-		fuzz_fd_add(-1);
+	case 2:
+	case 6:
+		fuzz_fd_add(kind, -1);
 		return 0;
+	default:
+		ret = ioctl(fd, DMA_BUF_IOCTL_SYNC, &sync);
+		break;
 	}
 	return ret < 0 ? -errno : 0;
 }
@@ -133,7 +165,7 @@ int fuzz_poll(struct lane *l, const struct fuzz_call *call)
 {
 	struct pollfd p[2] = {
 		{ .fd = the_file(call)->fd, .events = (short)(call->value[0] ?: POLLIN) },
-		{ .fd = fuzz_fd_pick(call->pick[0]), .events = POLLIN | POLLOUT },
+		{ .fd = fuzz_fd_pick(call->pick[2] % FD_KINDS, call->pick[0]), .events = POLLIN | POLLOUT },
 	};
 	int ret;
 

@@ -96,7 +96,7 @@ int fuzz_mmap(struct lane *l, const struct fuzz_call *call)
 	if (call->bits & 0x20)
 		flags |= MAP_LOCKED;
 	if (mmap(place(at), length, prot ?: PROT_READ | PROT_WRITE, flags | MAP_FIXED,
-		 call->bits & 0x40 ? fuzz_fd_pick(call->pick[1]) : f->fd,
+		 call->bits & 0x40 ? fuzz_fd_pick(DMABUFS, call->pick[1]) : f->fd,
 		 (off_t)offset) == MAP_FAILED)
 		return -errno;
 	lengths[at] = length;

@@ -37,6 +37,7 @@ static const uint8_t weights[FUZZ_OPS] = {
 	[FUZZ_ADVISE] = 2, [FUZZ_TOUCH] = 4, [FUZZ_POLL] = 4, [FUZZ_FORK] = 1, [FUZZ_RAW] = 3,
 	[FUZZ_OTHER] = 3, [FUZZ_PAUSE] = 2, [FUZZ_BARRIER] = 2, [FUZZ_EXPORT] = 4,
 	[FUZZ_IMPORT] = 4, [FUZZ_FD] = 4, [FUZZ_TIMELINE] = 4, [FUZZ_CARD] = 1,
+	[FUZZ_FOREIGN] = 2,
 };
 
 static uint8_t draw_op(struct random *r)
@@ -94,8 +95,18 @@ static void make_plausible(struct random *r, struct fuzz_call *call)
 		call->value[0] = FUZZ_V(FUZZ_V_NEAR, FUZZ_NEAR + draw(r, 3) - draw(r, 3));
 		call->pick[1] = (uint8_t)draw(r, 256);
 		break;
+	case FUZZ_OTHER:
+	case FUZZ_CARD:
+		call->pick[0] = (uint8_t)draw(r, 8);
+		break;
+	case FUZZ_FD:
+		call->pick[1] = (uint8_t)draw(r, 8);
+		break;
+	case FUZZ_EXPORT:
+		call->bits &= seldom(r, 8);
+		break;
 	case FUZZ_MMAP:
-		call->bits = (uint8_t)(3 | (seldom(r, 4) ? draw(r, 256) : draw(r, 2) << 4));
+		call->bits = (uint8_t)(3 | (seldom(r, 4) ? draw(r, 256) : draw(r, 8) << 4 & 0x50));
 		call->pick[2] = (uint8_t)draw(r, FUZZ_MAPS);
 		call->value[1] = 0;
 		break;

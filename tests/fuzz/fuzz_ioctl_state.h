@@ -88,10 +88,11 @@ fuzz_deed fuzz_card;
 void fuzz_card_init(void);
 
 /* fuzz_ioctl_fds.c */
-fuzz_deed fuzz_poll, fuzz_other, fuzz_pause, fuzz_fd, fuzz_timeline;
+enum fd_kind { DMABUFS, FENCES, FD_KINDS };
+fuzz_deed fuzz_poll, fuzz_other, fuzz_pause, fuzz_fd, fuzz_timeline, fuzz_foreign;
 void fuzz_fds_init(void);
 void fuzz_fds_forget(void);
-void fuzz_fd_add(int fd);
-int fuzz_fd_pick(uint8_t pick);
+void fuzz_fd_add(enum fd_kind kind, int fd);
+int fuzz_fd_pick(enum fd_kind kind, uint8_t pick);
 
 #endif
