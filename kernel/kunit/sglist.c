@@ -293,7 +293,7 @@ static void fqa_kunit_consecutive(struct kunit *test)
 	for (at = 0; at + each <= total; at += each, lists++) {
 		struct fqa_sglist list = {};
 
-		KUNIT_ASSERT_EQ(test, fqa_sglist_build_next(s->ctx, &list, &it, each), 0);
+		KUNIT_ASSERT_EQ(test, fqa_sglist_build_next(s->ctx, &list, NULL, &it, each), 0);
 		fqa_sglist_describe(&list, &hw);
 		for (; at >= before + fqa_kunit_bytes(i); i++)
 			before += fqa_kunit_bytes(i);
