@@ -185,6 +185,7 @@ void card_queue_create(struct card *card, uint32_t id, uint64_t sq, uint32_t sq_
 void card_queue_destroy(struct card *card, struct card_queue *q);
 bool card_queue_step(struct card *card, struct card_queue *q);
 void card_queue_interrupt(struct card *card, struct card_queue *q);
+void card_queue_moved(struct card_queue *q, const struct card_command *first);
 uint32_t card_queue_progress(const struct card *card, const struct card_queue *q);
 struct card_command *card_queue_find(const struct card_queue *q, uint16_t cid,
 				     const struct card_command *except);

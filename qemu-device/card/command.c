@@ -72,6 +72,7 @@ void card_command_finish(struct card *card, struct card_command *cmd)
 {
 	struct card_queue *q = cmd->queue;
 
+	card_queue_moved(q, TAILQ_PREV(cmd, card_command_list, link));
 	TAILQ_REMOVE(&q->active, cmd, link);
 	/* What it used is free from here on; posting may have to wait. */
 	card_work_forget(card, cmd);

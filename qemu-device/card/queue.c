@@ -127,6 +127,16 @@ static uint16_t queue_unused_cid(const struct card_queue *q)
 	return cid;
 }
 
+/*
+ * Something has become of a command, in front of which is @first. Behind a RUN that the
+ * card executes it is no progress, CARD.md section 3.3.
+ */
+void card_queue_moved(struct card_queue *q, const struct card_command *first)
+{
+	if (!q->id || !first)
+		q->progress++;
+}
+
 /* Read one command from the ring; false: nothing could be read. */
 static bool queue_fetch(struct card *card, struct card_queue *q)
 {
@@ -143,7 +153,7 @@ static bool queue_fetch(struct card *card, struct card_queue *q)
 	}
 	q->sq_head = (q->sq_head + 1) % q->sq_entries;
 	q->outstanding++;
-	q->progress++;
+	card_queue_moved(q, TAILQ_FIRST(&q->active));
 	card->stats.commands++;
 	cmd->queue = q;
 	cmd->cid = le16toh(cmd->hw.cid);
@@ -207,7 +217,6 @@ static void queue_post_some(struct card *card, struct card_queue *q)
 		cmd = TAILQ_FIRST(&q->finished);
 		if (!queue_post(card, q, cmd))
 			return;
-		q->progress++;
 		TAILQ_REMOVE(&q->finished, cmd, link);
 		q->outstanding--;
 		card_command_free(card, cmd);

@@ -32,7 +32,7 @@ void card_work_forget(struct card *card, struct card_command *cmd)
 	work->command = NULL;
 	if (work->detach)
 		work->detach(card, work);
-	cmd->queue->progress += 1 + atomic_load(&work->tick.progress);
+	cmd->queue->progress += atomic_load(&work->tick.progress);
 	if (work->in_flight) {
 		atomic_store(&work->tick.cancel, true);
 		card->stale++;

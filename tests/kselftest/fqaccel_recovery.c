@@ -123,6 +123,45 @@ TEST_F_TIMEOUT(recovery, hang, 60)
 	EXPECT_EQ(self->resets + 1, get_counter("resets"));
 }
 
+/* In a process of its own: more NOPs than the card has queues, again and again. */
+static pid_t flood_with_nops(void)
+{
+	struct fqaccel_run runs[64];
+	struct fqaccel_submit arg;
+	uint32_t queue;
+	pid_t pid = fork();
+	unsigned int i;
+	int fd;
+
+	if (pid)
+		return pid;
+	for (i = 0; i < ARRAY_SIZE(runs); i++)
+		runs[i] = (struct fqaccel_run){ .flags = FQACCEL_RUN_NOP };
+	fd = test_open();
+	if (fd < 0 || test_queue(fd, 0, &queue))
+		_exit(1);
+	while (!test_submit(fd, queue, 0, runs, ARRAY_SIZE(runs), &arg))
+		;
+	_exit(1);
+}
+
+/* Others' NOPs overtake the run that hangs, on its own queue of the card, too. */
+TEST_F_TIMEOUT(recovery, nops_do_not_hide_a_hang, 90)
+{
+	struct fqaccel_wait wait;
+	pid_t pid = flood_with_nops();
+	int status;
+
+	ASSERT_LT(0, pid);
+	EXPECT_EQ(-ETIMEDOUT, hang_once(self->monitor, &self->rig, &wait));
+	EXPECT_EQ(self->hangs + 1, get_counter("hangs"));
+	/* It was at it all the time. */
+	EXPECT_EQ(0, waitpid(pid, &status, WNOHANG));
+	EXPECT_EQ(0, kill(pid, SIGKILL));
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
 /* Others' runs, and those of the same file behind the one that hangs, know nothing of it. */
 TEST_F_TIMEOUT(recovery, innocent_runs_start_anew, 90)
 {
@@ -187,6 +226,31 @@ TEST_F_TIMEOUT(recovery, long_run_is_no_hang, 120)
 	EXPECT_LT(5 * 200 * 1000000LL, test_now() - start);
 	EXPECT_TRUE(output_right(&self->rig, &self->data, ENDLESS_BATCH));
 	EXPECT_EQ(self->resets, get_counter("resets"));
+}
+
+/* Nor is a part of a network on many pictures. */
+TEST_F_TIMEOUT(recovery, long_part_is_no_hang, 120)
+{
+	struct fqaccel_run run = test_rig_run(&self->rig, ENDLESS_BATCH);
+	int64_t start = test_now();
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	struct test_buffer mid;
+
+	if (!self->data.cut)
+		SKIP(return, "the model has one layer only");
+	ASSERT_EQ(0, test_buffer(self->rig.fd, self->data.cut_bytes * ENDLESS_BATCH,
+				 FQACCEL_BUFFER_CARD_WRITES, &mid));
+	run.layer_count = self->data.cut;
+	run.out_buffer = mid.handle;
+	run.out_length = self->data.cut_bytes * ENDLESS_BATCH;
+	ASSERT_EQ(0, set_parameter("hang_ms", 200));
+	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	ASSERT_EQ(0, test_wait(self->rig.fd, self->rig.queue, 1, 100000, &wait));
+	EXPECT_EQ(0, wait.status);
+	EXPECT_LT(5 * 200 * 1000000LL, test_now() - start);
+	EXPECT_EQ(self->resets, get_counter("resets"));
+	munmap(mid.data, mid.length);
 }
 
 /* An interrupt that never comes: the run ends a moment later. */

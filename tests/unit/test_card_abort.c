@@ -451,6 +451,12 @@ static void test_hang(void)
 	cmd = abort_command(1, 2);
 	is_int(host_do(&b.h, &b.admin, &cmd, NULL), 0, "the run behind it can be aborted");
 	ok(host_take(&b.h, &b.q[0], &c) && le16toh(c.cid) == 2, "and completes");
+	cmd = (struct fqa_hw_command){ .opcode = FQA_OP_NOP, .cid = htole16(5) };
+	host_submit(&b.h, &b.q[0], &cmd);
+	host_pump(&b.h);
+	ok(host_take(&b.h, &b.q[0], &c) && le16toh(c.cid) == 5, "a NOP overtakes it");
+	is_int(host_read(&b.h, FQA_REG_PROGRESS(1), 4), progress,
+	       "neither of them is progress of the queue");
 	cmd = abort_command(1, 1);
 	host_submit(&b.h, &b.admin, &cmd);
 	cmd = (struct fqa_hw_command){ .opcode = FQA_OP_DELETE_QUEUE, .cid = htole16(3) };
