@@ -376,6 +376,8 @@ static void fqa_reset_do(struct fqa_card *card, bool waking)
 	/* Removal does this itself. */
 	if (READ_ONCE(card->removing))
 		return;
+	if (waking)
+		dev_err(&card->pdev->dev, "the card does not wake up: error %d\n", ret);
 	dev_err(&card->pdev->dev, "the card is dead: unbind the driver or pull it out\n");
 	fqa_card_kill(card);
 }

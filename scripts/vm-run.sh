@@ -18,6 +18,9 @@
 #   FQACCEL_CARD=ARGS		the card's -device arguments (default: fqaccel); "none": no card
 #   FQACCEL_IOMMU=1		behind an IOMMU, strict
 #   FQACCEL_KVM=1		KVM instead of TCG
+#   FQACCEL_BARE=DIR		none of this machine's files: DIR is copied into the guest's root,
+#				and the command runs in /test there, with busybox's tools. Such
+#				a guest can sleep, which 9p does not survive
 #   FQACCEL_NO_MODPROBE=1	leave the driver unloaded
 #   FQACCEL_MONITOR=1		QEMU's monitor at /dev/virtio-ports/fqaccel.monitor; it
 #				lets the guest reach beyond itself, so for tests only
@@ -69,8 +72,13 @@ seed=$work/seed/fqaccel
 mkdir -p "$seed"
 cp "$top/scripts/guest/main" "$seed/main"
 quoted_top=$(printf '%s' "$top" | sed "s/'/'\\\\''/g")
+if [ -n "${FQACCEL_BARE-}" ]; then
+	cp -R "$FQACCEL_BARE" "$seed/root"
+	quoted_top=/test
+fi
 {
 	echo "top='$quoted_top'"
+	[ -z "${FQACCEL_BARE-}" ] || echo bare=1
 	echo "mode=$mode"
 	[ -n "${FQACCEL_NO_MODPROBE-}" ] && echo modprobe=0 || echo modprobe=1
 	if [ "$mode" = shell ]; then
@@ -105,11 +113,12 @@ if [ -n "${FQACCEL_IOMMU-}" ]; then
 	append="$append intel_iommu=on iommu.strict=1"
 fi
 append="$append ${KERNEL_ARGS-}"
-set -- "$@" -append "$append" \
+[ -n "${FQACCEL_BARE-}" ] || set -- "$@" \
 	-fsdev "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap" \
 	-device virtio-9p-pci,fsdev=host,mount_tag=host \
 	-fsdev "local,id=out,path=$out,security_model=none" \
-	-device virtio-9p-pci,fsdev=out,mount_tag=out \
+	-device virtio-9p-pci,fsdev=out,mount_tag=out
+set -- "$@" -append "$append" \
 	-device virtio-serial-pci \
 	-chardev "file,id=verdict,path=$work/verdict" \
 	-device virtserialport,chardev=verdict,name=fqaccel.verdict \

@@ -7,7 +7,7 @@ KSFT_GUEST := $(addprefix $(O)/kselftest/fqaccel_,ioctl buffer model run dmabuf 
 	sched part fence uring recovery visible power hostile inject fail_nth)
 # What unplugs the card comes last.
 KSFT_LAST := $(O)/kselftest/fqaccel_remove
-KSFT_PROGRAMS := $(KSFT_GUEST) $(KSFT_LAST)
+KSFT_PROGRAMS := $(KSFT_GUEST) $(KSFT_LAST) $(O)/kselftest/fqaccel_sleep
 # The ioctls and their structures are the same for a 32-bit program.
 KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run dmabuf)
 KSFT_DATA := $(O)/kselftest/data

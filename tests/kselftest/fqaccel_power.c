@@ -309,6 +309,40 @@ TEST_F_TIMEOUT(power, hang_after_waking, 120)
 	close(monitor);
 }
 
+/* A card that does not come back is dead, and nobody waits for it. */
+TEST_F_TIMEOUT(power, gone_asleep, 120)
+{
+	struct fqaccel_run run = test_rig_run(&self->rig, 1);
+	int monitor = test_monitor_open();
+	struct fqaccel_submit arg;
+	struct fqaccel_wait wait;
+	int ret, log;
+
+	if (monitor < 0)
+		SKIP(return, "no monitor");
+	log = test_log_open();
+	ASSERT_TRUE(asleep(&self->info));
+	ASSERT_EQ(0, set_fault(monitor, "gone", 1));
+	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
+	/* What has ended can still be asked for, unless the card was found dead already. */
+	ret = test_wait(self->rig.fd, self->rig.queue, arg.sequence, POWER_SOON_MS, &wait);
+	EXPECT_EQ(-ENODEV, ret ?: wait.status);
+	EXPECT_TRUE(state_is("dead"));
+	EXPECT_LE(0, test_log_find(log, "does not wake up"));
+	EXPECT_LE(0, test_log_find(log, "the card is dead"));
+	ASSERT_EQ(0, set_fault(monitor, "gone", 0));
+	ASSERT_EQ(0, write_driver("unbind", &self->info));
+	ASSERT_EQ(0, write_driver("bind", &self->info));
+	test_rig_close(&self->rig);
+	ASSERT_EQ(0, device_write(&self->info, "power/autosuspend_delay_ms", "20"));
+	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
+	fill_input(&self->rig, &self->data);
+	ASSERT_TRUE(asleep(&self->info));
+	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	close(log);
+	close(monitor);
+}
+
 static int crowd_member(const struct test_data *data, unsigned int number)
 {
 	struct test_rig rig;

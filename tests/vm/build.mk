@@ -65,5 +65,5 @@ check-debug:
 	prove --failures --exec tests/vm/test_kernel.sh tests/vm/kernels/debug
 
 TESTS += tests/vm/test_harness.sh tests/vm/test_guest.sh tests/vm/test_iommu.sh tests/vm/test_swiotlb.sh \
-	tests/vm/test_hotplug.sh tests/vm/test_kexec.sh tests/vm/test_dkms.sh
+	tests/vm/test_hotplug.sh tests/vm/test_kexec.sh tests/vm/test_power.sh tests/vm/test_dkms.sh
 TEST_DEPS += qemu guest guest-tests
