@@ -160,7 +160,7 @@ static int life_of_imports(struct life *l)
 		return l->dmabuf;
 	ret = test_import(l->rig.fd, l->dmabuf, FQACCEL_BUFFER_CARD_READS, &handle);
 	if (!ret)
-		ret = test_import(l->other, l->dmabuf, FQACCEL_BUFFER_CARD_WRITES, &handle);
+		ret = test_import(l->other, l->dmabuf, FQACCEL_BUFFER_CARD_READS, &handle);
 	if (!ret && l->foreign >= 0)
 		ret = test_import(l->other, l->foreign, FQACCEL_BUFFER_CARD_WRITES, &handle);
 	return ret;
