@@ -7,8 +7,9 @@
  *
  * Runs are charged an estimate when they start, which puts their owner behind the
  * others at once, and the time that they took when they end. Who comes to wait starts from
- * the mean of those who do: idle time is no credit. The mean is of settled time
- * only, so a wrong estimate harms nobody but its owner, and that not for long.
+ * the mean of those who do: idle time is no credit, but to have runs on the card is not to be
+ * idle. The mean is of settled time only, so a wrong estimate harms nobody but its owner, and
+ * that not for long.
  */
 #include <linux/math64.h>
 #include <linux/minmax.h>
@@ -101,10 +102,19 @@ static bool fqa_share_less(struct rb_node *a, const struct rb_node *b)
 	return (s64)(x->settled + x->pending - y->settled - y->pending) < 0;
 }
 
-/* Where the mean of those who wait is; equals are served in the order that they came. */
+/*
+ * Where the mean of those who wait is; equals are served in the order that they came. Rounded
+ * up: or else newcomers without end could come just before one who would wait for ever.
+ */
 static u64 fqa_fair_mean(const struct fqa_fair *fair)
 {
-	return fair->weight ? fair->base + div_s64(fair->sum, fair->weight) : fair->base;
+	s64 sum = fair->sum;
+
+	if (!fair->weight)
+		return fair->base;
+	if (sum > 0)
+		sum += fair->weight - 1;
+	return fair->base + div_s64(sum, fair->weight);
 }
 
 static s64 fqa_share_sum(const struct fqa_fair *fair, const struct fqa_share *share)
@@ -123,8 +133,9 @@ void fqa_fair_enter(struct fqa_fair *fair, struct fqa_share *share)
 	/* So that the sum stays small. */
 	fair->sum -= (s64)(mean - fair->base) * fair->weight;
 	fair->base = mean;
-	if ((s64)(share->settled - mean) < 0)
-		share->settled = mean;
+	/* What it has on the card is not settled, but neither was it idle. */
+	if ((s64)(share->settled + share->pending - mean) < 0)
+		share->settled = mean - share->pending;
 	share->waiting = true;
 	fair->sum += fqa_share_sum(fair, share);
 	fair->weight += FQA_WEIGHT >> share->shift;

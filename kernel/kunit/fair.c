@@ -220,6 +220,62 @@ static void fqa_kunit_pending(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, fqa_fair_first(&f->fair), first);
 }
 
+/* Who keeps few runs on the card is not idle while it has some, and loses nothing by it. */
+static void fqa_kunit_in_flight(struct kunit *test)
+{
+	static const unsigned int shifts[FQA_KUNIT_SHARES] = { 2, 2, 2 };
+	struct fqa_kunit_fairness *f = fqa_kunit_fairness(test, shifts);
+	struct fqa_share *deep = &f->shares[0], *shallow = &f->shares[1];
+	u64 before = shallow->settled, cost, other;
+
+	fqa_fair_enter(&f->fair, deep);
+	fqa_fair_enter(&f->fair, shallow);
+	cost = fqa_fair_start(&f->fair, shallow, FQA_KUNIT_MS);
+	fqa_fair_leave(&f->fair, shallow);
+	other = fqa_fair_start(&f->fair, deep, FQA_KUNIT_MS);
+	fqa_fair_end(&f->fair, deep, other, FQA_KUNIT_MS);
+	fqa_fair_enter(&f->fair, shallow);
+	fqa_fair_end(&f->fair, shallow, cost, FQA_KUNIT_MS);
+	/* Both have had the same. */
+	KUNIT_EXPECT_EQ(test, shallow->settled - before, cost);
+	KUNIT_EXPECT_EQ(test, shallow->settled, deep->settled);
+	/* But a run that ends late is no claim to all that others had meanwhile. */
+	fqa_fair_leave(&f->fair, shallow);
+	cost = fqa_fair_start(&f->fair, shallow, FQA_KUNIT_MS);
+	other = fqa_fair_start(&f->fair, deep, FQA_KUNIT_MS);
+	fqa_fair_end(&f->fair, deep, other, 100 * FQA_KUNIT_MS);
+	fqa_fair_enter(&f->fair, shallow);
+	KUNIT_EXPECT_EQ(test, shallow->settled + cost, deep->settled);
+}
+
+/* However many come, each for one run, somebody who waits gets a turn. */
+static void fqa_kunit_newcomers(struct kunit *test)
+{
+	struct fqa_kunit_fairness *f;
+	struct fqa_share *first;
+	unsigned int i, turns;
+	u64 cost;
+
+	f = fqa_kunit_fairness(test, (const unsigned int[FQA_KUNIT_SHARES]){ 2, 2, 2 });
+	for (i = 0; i < FQA_KUNIT_SHARES; i++)
+		fqa_fair_enter(&f->fair, &f->shares[i]);
+	cost = fqa_fair_start(&f->fair, &f->shares[0], 100 * FQA_KUNIT_MS);
+	fqa_fair_end(&f->fair, &f->shares[0], cost, 100 * FQA_KUNIT_MS + 1);
+	for (turns = 0; turns < 1000; turns++) {
+		first = fqa_fair_first(&f->fair);
+		if (first == &f->shares[0])
+			break;
+		cost = fqa_fair_start(&f->fair, first, FQA_KUNIT_MS);
+		fqa_fair_leave(&f->fair, first);
+		fqa_fair_end(&f->fair, first, cost, FQA_KUNIT_MS);
+		/* As if another one came. */
+		fqa_share_init(first, 2);
+		first->settled = f->fair.base;
+		fqa_fair_enter(&f->fair, first);
+	}
+	KUNIT_EXPECT_LT(test, turns, 1000U);
+}
+
 static struct kunit_case fqa_kunit_fair_cases[] = {
 	KUNIT_CASE(fqa_kunit_rate),
 	KUNIT_CASE(fqa_kunit_rate_bounds),
@@ -228,6 +284,8 @@ static struct kunit_case fqa_kunit_fair_cases[] = {
 	KUNIT_CASE(fqa_kunit_weights),
 	KUNIT_CASE(fqa_kunit_idle),
 	KUNIT_CASE(fqa_kunit_pending),
+	KUNIT_CASE(fqa_kunit_in_flight),
+	KUNIT_CASE(fqa_kunit_newcomers),
 	{}
 };
 
