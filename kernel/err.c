@@ -64,10 +64,14 @@ void fqa_err_work(struct work_struct *work)
 	struct fqa_card *card = container_of(to_delayed_work(work), struct fqa_card, err_work);
 	struct pci_dev *pdev = card->pdev;
 
-	dev_warn(&pdev->dev, "the kernel has not recovered the link; trying without it\n");
+	if (!fqa_card_is_dead(card))
+		dev_warn(&pdev->dev,
+			 "the kernel has not recovered the link; trying without it\n");
 	/* Removal waits for us under that lock. */
 	if (device_trylock(&pdev->dev)) {
-		fqa_err_restore(pdev);
+		/* A dead card stays cut off from memory. */
+		if (!fqa_card_is_dead(card))
+			fqa_err_restore(pdev);
 		device_unlock(&pdev->dev);
 	}
 	fqa_err_release(card);

@@ -342,13 +342,23 @@ static int fqa_reset_try(struct fqa_card *card, unsigned int tries)
 
 static void fqa_reset_done(struct fqa_card *card, bool waking)
 {
+	bool dead;
+
 	fqa_admin_set_mode(card, FQA_ADMIN_OPEN);
 	if (!waking)
 		card->reset_last = jiffies;
 	spin_lock(&card->lock);
-	card->state = FQA_STATE_LIVE;
+	dead = card->state == FQA_STATE_DEAD;
+	if (!dead)
+		card->state = FQA_STATE_LIVE;
 	card->pm.waking = false;
 	spin_unlock(&card->lock);
+	/* The PCI core's recovery, coming late, has given the card up meanwhile. */
+	if (dead) {
+		fqa_admin_set_mode(card, FQA_ADMIN_CLOSED);
+		fqa_admin_fail_all(card, -ENODEV);
+		return;
+	}
 	wake_up_all(&card->state_wait);
 	if (!waking)
 		dev_info(&card->pdev->dev, "reset done\n");
