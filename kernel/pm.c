@@ -187,24 +187,27 @@ static void fqa_pm_wake_work(struct work_struct *work)
 void fqa_pm_hold(struct fqa_card *card)
 {
 	lockdep_assert_held(&card->lock);
-	pm_runtime_get_noresume(fqa_pm_dev(card));
+	if (!card->pm.held)
+		pm_runtime_get_noresume(fqa_pm_dev(card));
 	card->pm.held = true;
 }
 
+/* Not if others have begun since to hold it: then their release is the last. */
 void fqa_pm_release(struct fqa_card *card)
 {
-	bool held, deferred;
+	bool last;
 
-	spin_lock(&card->lock);
-	held = card->pm.held;
-	deferred = card->pm.deferred;
-	card->pm.held = false;
-	card->pm.deferred = false;
-	spin_unlock(&card->lock);
-	if (!held)
-		return;
-	if (deferred)
+	if (READ_ONCE(card->pm.deferred))
 		fqa_pm_wake(card);
+	spin_lock(&card->lock);
+	last = card->pm.held && !(card->holds && card->pm.on);
+	if (last) {
+		card->pm.held = false;
+		card->pm.deferred = false;
+	}
+	spin_unlock(&card->lock);
+	if (!last)
+		return;
 	pm_runtime_mark_last_busy(fqa_pm_dev(card));
 	pm_runtime_put_autosuspend(fqa_pm_dev(card));
 }
@@ -223,8 +226,11 @@ static int fqa_pm_suspend(struct device *dev)
 		ret = fqa_pm_claim(card, false);
 		if (ret != -EBUSY)
 			break;
-		/* Who resets the function from outside needs the device lock to end that. */
-		if (READ_ONCE(card->pm.held))
+		/*
+		 * Who resets the function from outside needs the device lock to end that. The
+		 * PCI core has woken the card, or never will.
+		 */
+		if (READ_ONCE(card->pm.held) || READ_ONCE(card->state) == FQA_STATE_SUSPENDED)
 			return ret;
 		usleep_range(500, 1000);
 	}
