@@ -142,6 +142,7 @@ static void fqa_card_wake_all(struct fqa_card *card)
 	struct fqa_queue *queue;
 
 	wake_up_all(&card->state_wait);
+	wake_up_all(&card->unload_wait);
 	spin_lock(&card->lock);
 	list_for_each_entry(ctx, &card->contexts, node) {
 		list_for_each_entry(queue, &ctx->queues, node)

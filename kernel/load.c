@@ -266,8 +266,9 @@ static int fqa_load_retry(struct fqa_call *call, struct fqa_model **out)
 			return ret;
 		freeing = false;
 		left = wait_event_killable_timeout(card->unload_wait,
-						   !atomic_read(&card->unloading) &&
-						   !atomic_read(&card->loading),
+						   fqa_card_is_dead(card) ||
+						   (!atomic_read(&card->unloading) &&
+						    !atomic_read(&card->loading)),
 						   msecs_to_jiffies(FQA_LOAD_WAIT_MS));
 		if (left < 0)
 			return -EINTR;
