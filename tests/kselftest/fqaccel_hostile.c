@@ -715,8 +715,9 @@ TEST_F_TIMEOUT(hostile_hang, second_start, 200)
 	tell(&self->shared->step, 1);
 	ASSERT_TRUE(await_counter("replays", replays + 1));
 	ASSERT_TRUE(await_step(self->shared, 2));
-	/* The second start has begun; what comes next hangs. */
-	usleep(200000);
+	/* Once the second start has begun, what comes next hangs. */
+	ASSERT_TRUE(await_counter("busy_ns", get_counter("busy_ns") + 1));
+	usleep(300000);
 	EXPECT_EQ(1, heard(&self->shared->ready[0]));
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	tell(&self->shared->step, 3);
