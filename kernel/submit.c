@@ -222,13 +222,17 @@ static int fqa_submit_do(struct fqa_call *call, struct fqa_submission *sub)
 
 /* After @ret has become final: who waits for the end is told of it from now on. */
 static int fqa_submit_end(struct fqa_call *call, struct fqa_submission *sub, int ret)
+	__must_hold(&call->ctx->card->srcu)
 {
 	const struct fqaccel_submit *arg = call->arg;
 	bool accepted = !ret;
 
 	fqa_fence_file_end(&sub->file, accepted);
 	if (accepted && call->uring) {
+		/* It takes io_uring's lock, which is held over accesses to user memory. */
+		fqa_call_pause(call);
 		fqa_uring_attach(call->uring, sub->group);
+		fqa_call_resume(call);
 		ret = -EIOCBQUEUED;
 	}
 	if (accepted && sub->group)
