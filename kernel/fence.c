@@ -84,6 +84,41 @@ static void fqa_wait_free(struct kref *ref)
 	kfree(wait);
 }
 
+/* A run of the in-fence whose memory the card has not been given. */
+static struct fqa_run *fqa_wait_find(struct fqa_wait *wait)
+{
+	struct fqa_run *run;
+
+	list_for_each_entry(run, &wait->queue->pending, node)
+		if (run->wait == wait && !run->given)
+			return run;
+	return NULL;
+}
+
+/* Give all of them theirs. Meanwhile a run may be dropped, but not its memory. */
+static void fqa_wait_sync(struct fqa_wait *wait)
+	__must_hold(&wait->queue->obj.ctx->card->lock)
+{
+	struct fqa_card *card = wait->queue->obj.ctx->card;
+	struct fqa_run *run;
+	struct fqa_use use;
+
+	lockdep_assert_held(&card->lock);
+	while ((run = fqa_wait_find(wait))) {
+		run->given = true;
+		use = run->use;
+		if (!use.in)
+			continue;
+		fqa_memory_get(use.in);
+		fqa_memory_get(use.out);
+		spin_unlock(&card->lock);
+		fqa_use_sync_device(&use);
+		fqa_memory_put(use.in);
+		fqa_memory_put(use.out);
+		spin_lock(&card->lock);
+	}
+}
+
 /* The fence is signaled: the runs may start, or are to end if it has failed. */
 static void fqa_wait_work(struct work_struct *work)
 {
@@ -97,6 +132,8 @@ static void fqa_wait_work(struct work_struct *work)
 	idx = fqa_card_enter(card);
 	cookie = dma_fence_begin_signalling();
 	spin_lock(&card->lock);
+	if (!error)
+		fqa_wait_sync(wait);
 	wait->error = error;
 	wait->over = true;
 	fqa_sched_wake_queue(wait->queue);

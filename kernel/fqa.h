@@ -549,6 +549,16 @@ struct fqa_queue {
 	struct fqa_result *results;	/* by sequence number modulo kept */
 };
 
+/* What a run uses of the memory of its buffers, which hold it; NULL of a FQACCEL_RUN_NOP. */
+struct fqa_use {
+	struct fqa_memory *in;
+	struct fqa_memory *out;
+	u64 in_offset;
+	u64 in_length;
+	u64 out_offset;
+	u64 out_length;
+};
+
 /* Pictures that the card gets at once. */
 struct fqa_part {
 	struct fqa_sglist in;
@@ -574,13 +584,13 @@ struct fqa_run {
 	u64 part_ns;		/* and the last one that it had; usage.c */
 	u64 expected;		/* for how long it should */
 	u64 cost;		/* of fqa_fair_start(), while the card has it */
-	u64 out_offset;
-	u64 out_length;
+	struct fqa_use use;
 	u32 first_layer;
 	u32 layer_count;
 	u32 batch;
 	u64 sequence;
 	u16 cid;
+	bool given;		/* use is the card's, which it is before the run may start */
 	bool started;
 	bool guilty;		/* the card hung with it; the reset ends it */
 	bool limited;		/* it took too long; an ABORT ends it */
@@ -828,6 +838,7 @@ void fqa_queue_record(struct fqa_queue *queue, const struct fqa_run *run);
 /* run.c */
 struct fqa_run *fqa_run_prepare(struct fqa_context *ctx, struct fqa_queue *queue,
 				const struct fqaccel_run *user);
+void fqa_use_sync_device(const struct fqa_use *use);
 u32 fqa_run_model(const struct fqa_run *run);
 void fqa_run_command(const struct fqa_run *run, struct fqa_hw_command *cmd);
 void fqa_run_set_verdict(struct fqa_run *run, const struct fqa_verdict *verdict);

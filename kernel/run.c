@@ -85,9 +85,24 @@ static int fqa_run_check_ranges(struct fqa_run *run, const struct fqaccel_run *u
 	    user->in_offset < user->out_offset + user->out_length &&
 	    user->out_offset < user->in_offset + user->in_length)
 		return -EINVAL;
-	run->out_offset = user->out_offset;
-	run->out_length = user->out_length;
+	run->use = (struct fqa_use){
+		.in = run->in->memory,
+		.out = run->out->memory,
+		.in_offset = user->in_offset,
+		.in_length = user->in_length,
+		.out_offset = user->out_offset,
+		.out_length = user->out_length,
+	};
 	return 0;
+}
+
+/* Give it to the card as it is now, once nobody else writes to it. */
+void fqa_use_sync_device(const struct fqa_use *use)
+{
+	if (!use->in)
+		return;
+	fqa_memory_sync_device(use->in, use->in_offset, use->in_length);
+	fqa_memory_sync_device(use->out, use->out_offset, use->out_length);
 }
 
 /* A run that does nothing: FQACCEL_RUN_NOP. It has no model and no buffers. */
@@ -128,12 +143,7 @@ static int fqa_run_fill(struct fqa_context *ctx, struct fqa_run *run,
 	ret = fqa_run_check_ranges(run, user);
 	if (ret)
 		return ret;
-	ret = fqa_parts_build(ctx, run, user);
-	if (ret)
-		return ret;
-	fqa_memory_sync_device(run->in->memory, user->in_offset, user->in_length);
-	fqa_memory_sync_device(run->out->memory, user->out_offset, user->out_length);
-	return 0;
+	return fqa_parts_build(ctx, run, user);
 }
 
 /*

@@ -232,7 +232,7 @@ static void fqa_sched_finish_run(struct fqa_card *card, struct fqa_run *run,
 
 	/* Output must be the CPU's before anybody is told. */
 	if (run->started && run->out)
-		fqa_memory_sync_cpu(run->out->memory, run->out_offset, run->out_length);
+		fqa_memory_sync_cpu(run->use.out, run->use.out_offset, run->use.out_length);
 	/* These two outlive the run until the waiters are woken. */
 	fqa_object_get(&queue->obj);
 

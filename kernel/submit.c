@@ -99,6 +99,28 @@ static int fqa_submit_begin(struct fqa_call *call, struct fqa_submission *sub)
 }
 
 /*
+ * Whoever signals a fence may write to what runs that wait for it use until then, and where that
+ * bounces, a sync would undo it if the writer is the card. So fqa_wait_work() does it.
+ */
+static bool fqa_submit_must_sync(const struct fqa_submission *sub)
+{
+	const struct fqa_run *run = list_first_entry(&sub->runs, struct fqa_run, node);
+
+	lockdep_assert_held(&sub->queue->obj.ctx->card->lock);
+	return !run->given && fqa_run_may_start(run);
+}
+
+static void fqa_submit_sync(struct fqa_submission *sub)
+{
+	struct fqa_run *run;
+
+	list_for_each_entry(run, &sub->runs, node) {
+		fqa_use_sync_device(&run->use);
+		run->given = true;
+	}
+}
+
+/*
  * Give the first of the runs, as many as there is room for but none if it is less than
  * @need, their sequence numbers. How many, or an errno.
  */
@@ -112,6 +134,11 @@ static int fqa_submit_accept(struct fqa_submission *sub, u32 need, u64 *sequence
 	u32 room;
 
 	spin_lock(&ctx->card->lock);
+	if (fqa_submit_must_sync(sub)) {
+		spin_unlock(&ctx->card->lock);
+		fqa_submit_sync(sub);
+		spin_lock(&ctx->card->lock);
+	}
 	room = fqa_queue_room(queue);
 	if (ctx->card->state == FQA_STATE_DEAD)
 		ret = -ENODEV;

@@ -153,8 +153,9 @@ struct fqaccel_destroy {
  * A 32-bit process, whose offsets end at 2^44, can map those of up to 128 MiB, and larger
  * ones of the first 127 handles.
  * mmap() fails with -EINVAL past the end, for a private mapping or an unknown
- * offset. Data written through a mapping before SUBMIT is seen by the run;
- * the run's output is seen when WAIT has reported it.
+ * offset. Data written through a mapping before SUBMIT, or before the run's in-fence is signaled,
+ * is seen by the run; the run's output is seen when WAIT has reported it, or its out-fence is
+ * signaled.
  */
 struct fqaccel_buffer_create {
 	__u32 size;
@@ -202,10 +203,10 @@ struct fqaccel_buffer_export {
  *
  * The dma-buf may be anybody's: a camera's, one of this driver's, of this or another open file or
  * card. The handle is for runs as any buffer's; to map the memory, map the dma-buf. Nothing
- * is charged for it, but it counts as a handle. What is in the dma-buf at SUBMIT is
- * what the run reads, and the run's output is there when WAIT has reported it; what its exporter
- * asks for besides (DMA_BUF_IOCTL_SYNC around CPU access) is between it and its users. Fences
- * that hang on the dma-buf are not waited for.
+ * is charged for it, but it counts as a handle. What is in the dma-buf at SUBMIT, or when the run's
+ * in-fence is signaled, is what the run reads, and the run's output is there when WAIT has
+ * reported it; what its exporter asks for besides (DMA_BUF_IOCTL_SYNC around CPU access) is
+ * between it and its users. Fences that hang on the dma-buf are not waited for.
  *
  * Memory of this card has its own directions: the import may have fewer, not more. Other
  * memory is mapped for the card once, however often it is imported, with the directions of
@@ -389,11 +390,13 @@ struct fqaccel_run {
  *   -EINVAL   @in_fence is not a sync_file; @size has no room for a fence that @flags ask for
  *   -EMFILE   (-ENFILE) no file descriptor for @out_fence
  *
- * Fences. None of the runs starts before @in_fence is signaled, nor do later ones of the same
- * queue; other queues go on. If it is signaled with an error, the runs end with -ECANCELED
- * without starting. The fence may be closed once the call has returned. @out_fence is signaled when
- * the accepted runs and all before them in the queue are finished, as for WAIT; its error is
- * the status of the first run of this SUBMIT that has not ended with 0. It is signaled whatever
+ * Fences. An input may be written until @in_fence is signaled; so a run that reads another's output
+ * can be submitted before that one has finished, with its out-fence. None of the runs starts before
+ * @in_fence is signaled, nor do later ones of the same queue; other queues go on. If it is signaled
+ * with an error, the runs end with -ECANCELED without starting. The fence may be closed once the
+ * call has returned. @out_fence is signaled when the accepted runs and all before them in the queue
+ * are finished, as for WAIT; its error is the status of the first run of this SUBMIT that has not
+ * ended with 0. It is signaled whatever
  * becomes of card, queue and open file, stays valid after them, and keeps the module from being
  * unloaded. Runs that wait for a fence are dropped as others that have not started: by DESTROY,
  * close, a ban, removal.

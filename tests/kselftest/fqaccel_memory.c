@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory in its large: buffers of scattered pages, and whom they are charged to. As root,
+ * Memory in its large: buffers of scattered pages, whom they are charged to, and whose they
+ * are while runs wait for fences (which shows where DMA bounces: test_swiotlb.sh). As root,
  * with cgroup2 at /sys/fs/cgroup.
  */
 #include <sys/wait.h>
 
-#include "fqaccel_monitor.h"
+#include "fqaccel_fence.h"
 #include "kselftest_harness.h"
 
 #define CGROUP	"/sys/fs/cgroup/fqaccel-test"
@@ -154,6 +155,74 @@ TEST_F_TIMEOUT(memory, scattered, 300)
 	EXPECT_EQ(0, wait.status);
 	EXPECT_TRUE(output_right(&rig, &data, batch));
 	munmap(buf.data, length);
+	test_rig_close(&rig);
+}
+
+/* A run reads what is written after its SUBMIT, but before its in-fence is signaled. */
+TEST_F_TIMEOUT(memory, late_input, 300)
+{
+	struct test_data data;
+	struct test_rig rig;
+	struct gate gate;
+	bool late = false;
+	int fence, i;
+
+	ASSERT_EQ(0, test_data_read(&data));
+	ASSERT_EQ(0, test_rig_open(&rig, &data, data.pictures));
+	/* On a busy machine the gate may open too early to test anything. */
+	for (i = 0; i < 10 && !late; i++) {
+		ASSERT_EQ(0, gate_make(&gate, &data, LONG_BATCH));
+		memset(rig.in.data, 0, rig.in.length);
+		fence = fence_run(&rig, rig.queue, data.pictures, gate.fence, NULL);
+		ASSERT_LE(0, fence);
+		fill_input(&rig, &data);
+		late = !fence_status(gate.fence);
+		EXPECT_EQ(1, fence_wait(fence, SOON_MS));
+		if (late)
+			EXPECT_TRUE(output_right(&rig, &data, data.pictures));
+		close(fence);
+		gate_drop(&gate);
+	}
+	EXPECT_TRUE(late);
+	test_rig_close(&rig);
+}
+
+/* SUBMIT of runs that will read an output that is being written does nothing to it. */
+TEST_F_TIMEOUT(memory, chained, 300)
+{
+	struct fqaccel_run writes, reads;
+	struct fqaccel_submit arg;
+	struct test_buffer middle;
+	struct test_data data;
+	struct test_rig rig;
+	uint32_t queue, i;
+	int fence;
+
+	ASSERT_EQ(0, test_data_read(&data));
+	ASSERT_EQ(0, test_rig_open(&rig, &data, LONG_BATCH));
+	ASSERT_EQ(0, test_queue(rig.fd, 0, &queue));
+	ASSERT_EQ(0, test_buffer(rig.fd, LONG_BATCH * data.output_bytes,
+				 FQACCEL_BUFFER_CARD_READS | FQACCEL_BUFFER_CARD_WRITES, &middle));
+	fill_input(&rig, &data);
+	memset(middle.data, TEST_POISON, middle.length);
+	writes = test_rig_run(&rig, LONG_BATCH);
+	writes.out_buffer = middle.handle;
+	ASSERT_EQ(0, fence_submit(rig.fd, rig.queue, FQACCEL_SUBMIT_OUT_FENCE, -1, &writes, 1,
+				  &arg));
+	fence = arg.out_fence;
+	reads = test_rig_run(&rig, LONG_BATCH * data.output_bytes / data.input_bytes);
+	reads.in_buffer = middle.handle;
+	for (i = 0; i < 200 && !fence_status(fence); i++) {
+		ASSERT_EQ(0, fence_submit(rig.fd, queue, 0, fence, &reads, 1, &arg));
+		usleep(10000);
+	}
+	EXPECT_EQ(1, fence_wait(fence, SOON_MS));
+	for (i = 0; i < LONG_BATCH; i++)
+		ASSERT_EQ(0, memcmp(middle.data + i * data.output_bytes,
+				    data.output + i % data.pictures * data.output_bytes,
+				    data.output_bytes));
+	close(fence);
+	munmap(middle.data, middle.length);
 	test_rig_close(&rig);
 }
 
