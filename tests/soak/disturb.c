@@ -128,7 +128,7 @@ static void disturb_stop(struct soak_disturber *d)
 static void disturb_hang(struct soak_disturber *d)
 {
 	knob(d, "hang-next", 1);
-	d->hangs++;
+	d->shared->hangs++;
 }
 
 static void disturb_interrupt(struct soak_disturber *d)
@@ -153,15 +153,30 @@ static void disturb_flr(struct soak_disturber *d)
 		fail(d, "the function cannot be reset: %s", strerror(errno));
 }
 
+/* A card whose answers get lost or make no sense is refused; one that works is not. */
+static void bind_card(struct soak_disturber *d)
+{
+	int ret;
+
+	note(d, "bind");
+	ret = write_driver("bind", &d->info);
+	if (!ret)
+		return;
+	note(d, "bind: %s", strerror(-ret));
+	knob(d, "drop-irq", 0);
+	knob(d, "corrupt-cqe", 0);
+	ret = write_driver("bind", &d->info);
+	if (ret)
+		fail(d, "bind: %s", strerror(-ret));
+}
+
 static void disturb_bind(struct soak_disturber *d)
 {
 	note(d, "unbind");
 	if (write_driver("unbind", &d->info))
 		fail(d, "unbind: %s", strerror(errno));
 	pause_ms(d, 1000);
-	note(d, "bind");
-	if (write_driver("bind", &d->info))
-		fail(d, "bind: %s", strerror(errno));
+	bind_card(d);
 	wait_present(d, "bind");
 }
 
@@ -174,9 +189,7 @@ static void disturb_gone(struct soak_disturber *d)
 	if (write_driver("unbind", &d->info))
 		fail(d, "unbind of a card that is gone: %s", strerror(errno));
 	knob(d, "gone", 0);
-	note(d, "bind");
-	if (write_driver("bind", &d->info))
-		fail(d, "bind: %s", strerror(errno));
+	bind_card(d);
 	wait_present(d, "it was gone");
 }
 

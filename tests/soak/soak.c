@@ -205,7 +205,6 @@ static pid_t start_disturber(int64_t until)
 	while (test_now() < until)
 		soak_disturb(&d);
 	soak_heal(&d);
-	shared->hangs = d.hangs;
 	soak_disturber_report(&d);
 	fflush(stdout);
 	_exit(0);

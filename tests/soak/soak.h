@@ -132,7 +132,6 @@ struct soak_disturber {
 	struct soak_random random;
 	int monitor;
 	struct fqaccel_info info;	/* the card's place */
-	unsigned long long hangs;	/* asked for, in all */
 	unsigned long long counts[16];
 };
 
