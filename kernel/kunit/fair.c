@@ -251,12 +251,12 @@ static void fqa_kunit_in_flight(struct kunit *test)
 /* However many come, each for one run, somebody who waits gets a turn. */
 static void fqa_kunit_newcomers(struct kunit *test)
 {
-	struct fqa_kunit_fairness *f;
+	static const unsigned int shifts[FQA_KUNIT_SHARES] = { 2, 2, 2 };
+	struct fqa_kunit_fairness *f = fqa_kunit_fairness(test, shifts);
 	struct fqa_share *first;
 	unsigned int i, turns;
 	u64 cost;
 
-	f = fqa_kunit_fairness(test, (const unsigned int[FQA_KUNIT_SHARES]){ 2, 2, 2 });
 	for (i = 0; i < FQA_KUNIT_SHARES; i++)
 		fqa_fair_enter(&f->fair, &f->shares[i]);
 	cost = fqa_fair_start(&f->fair, &f->shares[0], 100 * FQA_KUNIT_MS);
