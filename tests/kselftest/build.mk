@@ -11,7 +11,7 @@ KSFT_PROGRAMS := $(KSFT_GUEST) $(KSFT_LAST) $(O)/kselftest/fqaccel_sleep
 # The ioctls and their structures are the same for a 32-bit program.
 KSFT_32 := $(addprefix $(O)/kselftest32/fqaccel_,ioctl buffer model run dmabuf)
 KSFT_DATA := $(O)/kselftest/data
-KSFT_MODEL ?= tests/golden/fqz/every-kind.fqz
+KSFT_MODEL ?= tests/golden/fqz/alive.fqz
 
 .PHONY: kselftest
 kselftest: $(KSFT_PROGRAMS) $(KSFT_DATA)/output

@@ -59,6 +59,17 @@ static uint8_t *read_file(const char *path, size_t *length)
 	return data;
 }
 
+/* A network that gives the same for every picture would hide wrong input. */
+static void check_pictures(const char *what, const uint8_t *out, uint64_t bytes)
+{
+	unsigned int i, j;
+
+	for (i = 1; i < PICTURES; i++)
+		for (j = 0; j < i; j++)
+			if (!memcmp(out + i * bytes, out + j * bytes, bytes))
+				die(what, "two pictures give the same");
+}
+
 /* Where to cut the network in two, and what passes from one part to the other. */
 static void write_cut(struct fqaccel_model *model, uint32_t layers, const char *folder)
 {
@@ -100,6 +111,7 @@ int main(int argc, char **argv)
 	}
 	if (fqaccel_infer(model, in, out, PICTURES))
 		die(argv[1], fqaccel_error());
+	check_pictures(argv[1], out, info.output_bytes);
 	write_file(argv[2], "model.fqz", image, length);
 	write_file(argv[2], "input", in, info.input_bytes * PICTURES);
 	write_file(argv[2], "output", out, info.output_bytes * PICTURES);

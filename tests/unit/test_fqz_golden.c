@@ -144,6 +144,7 @@ int main(void)
 	check_writer("example", net_example);
 	check_writer("small", net_small);
 	check_writer("every-kind", net_every_kind);
+	check_writer("alive", net_alive);
 	check_writer("widths", net_widths);
 	check_writer("segments", net_segments);
 	check_writer("pool", net_pool);

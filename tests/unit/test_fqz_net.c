@@ -204,6 +204,35 @@ void net_every_kind(struct net *n)
 	n->layers[8].name = "fc";
 }
 
+/* Outputs of a layer spread over their type: about 2^14 * sum / 2^shift. */
+static void set_factors(struct net *n, struct fqz_layer *l, uint8_t shift)
+{
+	uint32_t count = n->tensors[l->output].c;
+	int16_t *scales = net_alloc(n, count * sizeof(*scales));
+	int16_t *biases = net_alloc(n, count * sizeof(*biases));
+	uint8_t *shifts = net_alloc(n, count);
+	uint32_t i;
+
+	for (i = 0; i < count; i++) {
+		scales[i] = (int16_t)(16384 + net_random(&n->seed, 4096));
+		biases[i] = (int16_t)net_random(&n->seed, 64);
+		shifts[i] = shift;
+	}
+	l->scale = scales;
+	l->bias = biases;
+	l->shift = shifts;
+	l->bias_shift = 12;
+}
+
+void net_alive(struct net *n)
+{
+	net_every_kind(n);
+	set_factors(n, &n->layers[0], 15);
+	set_factors(n, &n->layers[1], 18);
+	set_factors(n, &n->layers[2], 16);
+	set_factors(n, &n->layers[8], 14);
+}
+
 void net_example(struct net *n)
 {
 	static const uint8_t symbols[] = { 0, 2, 18, 17, 0, 9, 13, 6, 18 };

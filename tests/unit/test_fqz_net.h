@@ -45,6 +45,8 @@ struct fqz_layer net_fc(uint32_t input, enum fqz_mode mode, uint32_t bits);
 
 /* A layer of every kind, classes, names, metadata; about 3 KB. */
 void net_every_kind(struct net *n);
+/* The same layers with factors that let the output depend on the input. */
+void net_alive(struct net *n);
 /* FORMAT.md section 11: the filter of the paper's Figure 2. */
 void net_example(struct net *n);
 /* Three layers, every optional section, under 1 KB. */

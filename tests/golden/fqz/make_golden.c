@@ -86,6 +86,7 @@ int main(int argc, char **argv)
 	valid("example", net_example);
 	valid("small", net_small);
 	valid("every-kind", net_every_kind);
+	valid("alive", net_alive);
 	valid("widths", net_widths);
 	valid("segments", net_segments);
 	valid("pool", net_pool);
