@@ -158,6 +158,35 @@ TEST_F_TIMEOUT(memory, scattered, 300)
 	test_rig_close(&rig);
 }
 
+/* A run reads what is written after its SUBMIT, but before its in-fence is signaled. */
+TEST_F_TIMEOUT(memory, late_input, 300)
+{
+	struct test_data data;
+	struct test_rig rig;
+	struct gate gate;
+	bool late = false;
+	int fence, i;
+
+	ASSERT_EQ(0, test_data_read(&data));
+	ASSERT_EQ(0, test_rig_open(&rig, &data, data.pictures));
+	/* On a busy machine the gate may open too early to test anything. */
+	for (i = 0; i < 10 && !late; i++) {
+		ASSERT_EQ(0, gate_make(&gate, &data, LONG_BATCH));
+		memset(rig.in.data, 0, rig.in.length);
+		fence = fence_run(&rig, rig.queue, data.pictures, gate.fence, NULL);
+		ASSERT_LE(0, fence);
+		fill_input(&rig, &data);
+		late = !fence_status(gate.fence);
+		EXPECT_EQ(1, fence_wait(fence, SOON_MS));
+		if (late)
+			EXPECT_TRUE(output_right(&rig, &data, data.pictures));
+		close(fence);
+		gate_drop(&gate);
+	}
+	EXPECT_TRUE(late);
+	test_rig_close(&rig);
+}
+
 /* SUBMIT of runs that will read an output that is being written does nothing to it. */
 TEST_F_TIMEOUT(memory, chained, 300)
 {
