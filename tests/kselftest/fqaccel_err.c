@@ -15,6 +15,8 @@
 #define NON_FATAL	"pcie_aer_inject_error card COMP_TIME\n"
 #define FATAL		"pcie_aer_inject_error card DLP\n"
 
+TEST_PROGRAM_NEEDS(test_monitor_there(), "no monitor")
+
 FIXTURE(link)
 {
 	int monitor;
@@ -29,8 +31,7 @@ FIXTURE_SETUP(link)
 	int fd;
 
 	self->monitor = test_monitor_open();
-	if (self->monitor < 0)
-		SKIP(return, "no monitor");
+	ASSERT_LE(0, self->monitor);
 	fd = test_open();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, test_info(fd, &self->before));
@@ -49,8 +50,6 @@ FIXTURE_TEARDOWN(link)
 {
 	int fd;
 
-	if (self->monitor < 0)
-		return;
 	test_rig_close(&self->rig);
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	EXPECT_EQ(0, set_parameter("hang_ms", self->hang_ms));

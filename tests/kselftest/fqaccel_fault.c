@@ -15,6 +15,8 @@
 
 #define SC_DMA_FAULT	0x10	/* CARD.md section 7 */
 
+TEST_PROGRAM_NEEDS(test_monitor_there(), "no monitor")
+
 FIXTURE(fault)
 {
 	int monitor;
@@ -29,8 +31,7 @@ FIXTURE_SETUP(fault)
 	int fd;
 
 	self->monitor = test_monitor_open();
-	if (self->monitor < 0)
-		SKIP(return, "no monitor");
+	ASSERT_LE(0, self->monitor);
 	fd = test_open();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, test_info(fd, &self->before));
@@ -46,8 +47,6 @@ FIXTURE_TEARDOWN(fault)
 {
 	int fd;
 
-	if (self->monitor < 0)
-		return;
 	test_rig_close(&self->rig);
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	/* Whatever happened, the card works afterwards and has all its memory. */

@@ -9,9 +9,10 @@
 
 #define FAIL	"/sys/kernel/debug/fail_function/"
 
+TEST_PROGRAM_NEEDS(!access(FAIL "inject", W_OK), "this kernel cannot make functions fail")
+
 FIXTURE(inject)
 {
-	bool there;
 	struct test_data data;
 	struct fqaccel_info info;
 };
@@ -50,9 +51,6 @@ FIXTURE_SETUP(inject)
 {
 	int fd;
 
-	self->there = !access(FAIL "inject", W_OK);
-	if (!self->there)
-		SKIP(return, "this kernel cannot make functions fail");
 	fail_no_more();
 	fd = test_open();
 	ASSERT_LE(0, fd);
@@ -67,8 +65,6 @@ FIXTURE_TEARDOWN(inject)
 	struct test_rig rig;
 	int fd, ret;
 
-	if (!self->there)
-		return;
 	fail_no_more();
 	fd = test_open();
 	EXPECT_LE(0, fd);

@@ -17,6 +17,16 @@ static inline int test_monitor_open(void)
 	return open(getenv("FQACCEL_TEST_MONITOR") ?: "/dev/virtio-ports/fqaccel.monitor", O_RDWR);
 }
 
+/* For TEST_PROGRAM_NEEDS(). */
+static inline bool test_monitor_there(void)
+{
+	int fd = test_monitor_open();
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
 /* The monitor takes a line, with its newline, and answers with text that nobody needs. */
 static inline int tell_monitor(int monitor, const char *line)
 {

@@ -17,6 +17,8 @@ static char text[1 << 20];	/* of the trace */
 static const char * const parameters[] = { "part_ms", "run_limit_ms", "hang_ms",
 					   "buffer_limit_mb" };
 
+TEST_PROGRAM_NEEDS(!access(TRACING "/events/fqaccel", F_OK), "this kernel has no tracepoints")
+
 FIXTURE(part)
 {
 	struct test_data data;
@@ -32,8 +34,6 @@ FIXTURE_SETUP(part)
 	struct fqaccel_wait wait;
 	unsigned int i;
 
-	if (access(TRACING "/events/fqaccel", F_OK))
-		SKIP(return, "this kernel has no tracepoints");
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->fd = test_open();
 	ASSERT_LE(0, self->fd);

@@ -27,6 +27,8 @@
 static const char * const parameters[] = { "hang_ms", "run_limit_ms", "part_ms",
 					   "backoff_max_ms" };
 
+TEST_PROGRAM_NEEDS(test_monitor_there(), "no monitor")
+
 FIXTURE(recovery)
 {
 	int monitor, log;
@@ -43,8 +45,7 @@ FIXTURE_SETUP(recovery)
 	int fd;
 
 	self->monitor = test_monitor_open();
-	if (self->monitor < 0)
-		SKIP(return, "no monitor");
+	ASSERT_LE(0, self->monitor);
 	self->log = test_log_open();
 	ASSERT_LE(0, self->log);
 	fd = test_open();
@@ -70,8 +71,6 @@ FIXTURE_TEARDOWN(recovery)
 	unsigned int i;
 	int fd;
 
-	if (self->monitor < 0)
-		return;
 	test_rig_close(&self->rig);
 	/* Whatever happened, the card works afterwards and has all its memory. */
 	fd = test_open();

@@ -30,6 +30,8 @@ struct tally {
 	int error;		/* ... and what */
 };
 
+TEST_PROGRAM_NEEDS(test_monitor_there(), "no monitor")
+
 FIXTURE(removal)
 {
 	int monitor;
@@ -72,8 +74,7 @@ FIXTURE_SETUP(removal)
 	int fd;
 
 	self->monitor = test_monitor_open();
-	if (self->monitor < 0)
-		SKIP(return, "no monitor");
+	ASSERT_LE(0, self->monitor);
 	fd = test_open();
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, test_info(fd, &self->info));
@@ -91,8 +92,6 @@ FIXTURE_TEARDOWN(removal)
 	struct test_rig rig;
 	int fd, ret;
 
-	if (self->monitor < 0)
-		return;
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	/* Whatever happened: there is a card, it works, and nobody holds its memory. */
 	fd = test_open();

@@ -30,6 +30,19 @@
 
 #define TEST_POISON	0xcc
 
+/*
+ * Where @condition does not hold nothing of this program can be tested, for the reason @why. Told
+ * before the harness runs: SKIP() in a FIXTURE_SETUP() does not keep older ones from the test.
+ */
+#define TEST_PROGRAM_NEEDS(condition, why)				\
+static void __attribute__((constructor)) test_program_needs(void)	\
+{									\
+	if (condition)							\
+		return;							\
+	printf("TAP version 13\n1..1\nok 1 # SKIP " why "\n");		\
+	exit(0);							\
+}
+
 static inline const char *test_device(void)
 {
 	return getenv("FQACCEL_TEST_DEVICE") ?: "/dev/fqaccel0";

@@ -28,6 +28,7 @@ until_true()
 # The port is opened once; what the monitor says goes to a file.
 exec 4<>$monitor
 cat <&4 >/tmp/monitor.log &
+reader=$!
 
 ok 'the device is there' test -c /dev/fqaccel0
 hmp 'device_del card'
@@ -38,5 +39,8 @@ sleep 2
 hmp 'device_add fqaccel,id=card,bus=rp0'
 ok 'plugged in: the device comes' until_true 20 test -c /dev/fqaccel0
 ok 'and works' fqaccel-run --card /dev/fqaccel0 demo/cifar10.fqz demo/ship.ppm
-kill %1 2>/dev/null
+# Others may want to open it, too.
+kill $reader
+wait $reader
+exec 4>&-
 tap_done
