@@ -195,7 +195,8 @@ TEST_F_TIMEOUT(recovery, second_reset_cancels, 90)
 	struct test_rig other;
 	uint64_t sequence;
 
-	ASSERT_EQ(0, test_rig_open(&other, &self->data, 1));
+	ASSERT_EQ(0, test_rig_open(&other, &self->data, self->data.pictures));
+	fill_input(&other, &self->data);
 	ASSERT_EQ(0, start_run(&self->rig, ENDLESS_BATCH, &sequence));
 	EXPECT_EQ(-ETIMEDOUT, hang_once(self->monitor, &other, &wait));
 	EXPECT_EQ(self->replays + 1, get_counter("replays"));
