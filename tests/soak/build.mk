@@ -3,7 +3,7 @@
 # `make soak`: eight processes and a card that is disturbed in every way, for
 # SOAK_MINUTES (30) in a guest. SOAK_SEED repeats a soak's decisions.
 
-SOAK_MODELS := demo/cifar10.fqz $(addprefix tests/golden/fqz/,alive.fqz small.fqz widths.fqz)
+SOAK_MODELS := demo/cifar10.fqz $(addprefix tests/golden/fqz/,alive.fqz rle-segments.fqz tans-segments.fqz)
 SOAK_DATA := $(patsubst %.fqz,$(O)/soak/%/output,$(notdir $(SOAK_MODELS)))
 
 $(O)/tests/soak: $(patsubst %,$(O)/obj/tests/soak/%.o,soak worker disturb)
