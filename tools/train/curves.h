@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The log of a training, one JSON object in a line for each epoch, and its curves as SVG. */
+#ifndef TRAIN_CURVES_H
+#define TRAIN_CURVES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/** struct curves_epoch - a line of the log. */
+struct curves_epoch {
+	uint32_t epoch;			/* of the whole run, from 1 */
+	char stage[16];			/* "float", "quantize 75 %", ... */
+	double loss, accuracy;		/* of training, %, as it went */
+	double held_loss, held_accuracy;	/* of the pictures held out, %; NAN: none */
+	double rate;			/* learning rate at its end */
+	double sparsity, quantized;	/* %, of all weights; of those not pruned */
+	double seconds, pictures_per_second;
+};
+
+/** curves_log() - append a line and flush it. Return: 0 or a negative errno. */
+int curves_log(FILE *f, const struct curves_epoch *e);
+
+/**
+ * curves_read() - the lines of a log; for --resume, which cuts what is beyond its checkpoint
+ * Return: number of lines, *out to be freed; -EBADMSG with @err naming the line.
+ */
+int curves_read(const char *path, struct curves_epoch **out, char *err, size_t errlen);
+
+/**
+ * curves_svg() - loss and accuracy over the epochs, stages marked; written to a temporary, renamed
+ */
+int curves_svg(const char *path, const struct curves_epoch *e, size_t count, char *err,
+	       size_t errlen);
+
+#endif

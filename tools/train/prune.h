@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Dynamic Network Surgery (Guo et al. 2016; paper, section 4, step 1): a weight is cut when its
+ * magnitude falls below 0.9 of a threshold and spliced back above 1.1 of it; the dense weight keeps
+ * learning under the mask, by the gradient of the masked network.
+ *
+ * A layer's threshold is max(0, mean + c * standard deviation) of its magnitudes. c is one for all layers, or
+ * a layer's own where it has a sparsity of its own.
+ */
+#ifndef TRAIN_PRUNE_H
+#define TRAIN_PRUNE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct prune_layer {
+	const float *w;		/* master weights */
+	size_t n;
+	double sparsity;	/* of its own; below 0: shares the network's */
+	uint8_t *mask;		/* by weight: 1 kept, 0 cut; the caller's array, all 1 at first */
+	double threshold;	/* of the last update */
+	size_t cut;
+};
+
+/**
+ * prune_update() - new thresholds and masks
+ * @sparsity: of the weights of all layers that have none of their own, 0 to below 1
+ * @exact:    at the end of pruning: no hysteresis, and exactly floor(sparsity * weights) are cut,
+ *            those that lie furthest below their layer's threshold relative to it
+ *
+ * Without @exact c is searched so that magnitudes below the thresholds come to @sparsity, then masks
+ * change by the two limits. Return: 0 or -ENOMEM.
+ */
+int prune_update(struct prune_layer *layers, size_t count, double sparsity, int exact);
+
+/**
+ * prune_ramp() - sparsity to ask for at a step of pruning: cubic, 0 at 0, @target from @steps on
+ */
+double prune_ramp(double target, uint64_t step, uint64_t steps);
+
+/** prune_apply() - used = w where mask is 1, else 0. */
+void prune_apply(const float *w, const uint8_t *mask, size_t n, float *used);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A network that learns: struct net's layers with master weights, gradients and, behind
+ * convolutions, batch normalization.
+ *
+ * What a convolution computes with is `used`: the master weights themselves, or `projected`, which
+ * pruning and quantization fill. Gradients are by what was used (straight-through: fq.h, prune.h
+ * say what reaches the master weights).
+ *
+ * Three ways to run: TNET_TRAIN normalizes by the batch, TNET_EVAL by running means, TNET_INTEGER
+ * computes what the card computes, bit for bit, with the normalization inside the
+ * 16-bit requantization (FORMAT.md section 7). TNET_TRAIN and TNET_EVAL round activations where
+ * `bounds[].step` says so.
+ */
+#ifndef TRAIN_TNET_H
+#define TRAIN_TNET_H
+
+#include "dnn.h"
+#include "net/quantize.h"
+#include "ops.h"
+
+enum tnet_mode { TNET_TRAIN, TNET_EVAL, TNET_INTEGER };
+
+#define TNET_NORM_EPS		1e-5f
+
+struct tnet_norm {
+	float *gamma, *beta, *gamma_grad, *beta_grad;	/* by channel */
+	float *mean, *var;	/* running ones: of the convolution's sums before any bias */
+};
+
+struct tnet_layer {
+	const struct net_layer *l;
+	size_t weights;		/* 0: a layer without */
+	uint32_t channels;	/* of the output */
+	float *weight;		/* master weights, as net_layer.weight */
+	float *projected;
+	const float *used;	/* weight or projected */
+	float *grad;		/* of the loss by *used, a mean over the batch */
+	float *bias, *bias_grad;	/* weighted layers without norm, NET_AFFINE; else NULL */
+	float *scale, *scale_grad;	/* NET_AFFINE; else NULL */
+	bool fixed;		/* NET_AFFINE on the picture itself: is not trained */
+	struct tnet_norm *norm;	/* NULL: none */
+	/* TNET_INTEGER: gradients by lower_channels()' factor and bias. */
+	float *factor_grad, *offset_grad;
+};
+
+struct tnet_options {
+	uint32_t batch;		/* pictures in a forward pass, at least 1 */
+	enum dnn_type type;
+	bool norm;		/* a batch normalization behind each convolution but the last layer */
+	float norm_momentum;	/* share of the batch's moments in the running ones, 0.1 */
+};
+
+struct tnet {
+	const struct net *net;
+	struct tnet_options o;
+	struct dnn *dnn;
+	struct tnet_layer *layers;	/* net->layer_count */
+	struct ops_bound *bounds;	/* by layer: net_layer's bounds; steps are 0 at first */
+	struct ops_bound input;		/* rounding of the picture is never needed: step 0 */
+	size_t classes;
+	float *logits;			/* [batch][classes] of the last forward pass, real values */
+	const struct qnet *integer;	/* TNET_INTEGER computes with it */
+	struct tnet_state *state;	/* tensors and primitives: tnet.c */
+};
+
+/**
+ * tnet_create() - from a simplified network with normalization of pictures in it
+ * @net: must outlive the result; its weights and biases are copied. Its output has one row and column
+ * @dnn: must outlive the result
+ * @t:   to be closed with tnet_destroy()
+ *
+ * With o->norm gamma is 1, beta the bias, mean 0, var 1 - eps: the function is the network's, up
+ * to rounding, until tnet_norm_measure() or training change it.
+ *
+ * Return: 0, -ENOMEM, or -EINVAL with @err.
+ */
+int tnet_create(const struct net *net, struct dnn *dnn, const struct tnet_options *o,
+		struct tnet **t, struct net_error *err);
+
+/** tnet_destroy() - NULL is allowed. */
+void tnet_destroy(struct tnet *t);
+
+/**
+ * tnet_norm_measure() - give the normalizations the statistics of data, keeping the function
+ *
+ * One forward pass in TNET_EVAL's manner, in which each normalization takes its input's moments
+ * as mean and var, and gamma and beta such that it computes what it did before.
+ */
+int tnet_norm_measure(struct tnet *t, const uint8_t *pixels, float pixel_scale);
+
+/**
+ * tnet_init() - random weights: He et al. 2015 (normal, fan in), by (seed, layer, weight); biases and
+ *               betas 0, gammas 1, running moments 0 and 1
+ */
+void tnet_init(struct tnet *t, uint64_t seed);
+
+/**
+ * tnet_forward() - run a whole batch
+ * @pixels: [batch][c][h][w] bytes as the card takes them
+ * @scale:  real value of a pixel step
+ *
+ * Return: 0 or -EIO; t->logits holds the result.
+ */
+int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, float scale);
+
+/**
+ * tnet_backward() - all gradients, from the gradient by the logits of the last forward pass, which
+ *                   was in TNET_TRAIN or TNET_INTEGER
+ * @dlogits: [batch][classes]
+ */
+int tnet_backward(struct tnet *t, const float *dlogits);
+
+/**
+ * tnet_tensor() - a tensor of the last forward pass as [batch][c][h][w] real values (integers after
+ *                 TNET_INTEGER); for tests
+ */
+void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out);
+
+/**
+ * tnet_integer_set() - what TNET_INTEGER computes with
+ * @q: of t->net; its layers' integers may change from run to run, `used` holds the integer weights
+ *
+ * Return: 0, or -ERANGE with @err where a layer's sums could pass what single precision holds
+ * exactly even with the input taken in two halves (FORMAT.md section 7 allows more).
+ */
+int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err);
+
+/**
+ * tnet_fold() - the float network as the card's lowering wants it: normalizations folded
+ * @out: a copy of t->net with used weights times gamma / sqrt(var + eps), and biases; to be destroyed
+ *       with net_destroy()
+ * @factors: NULL, or by layer an array of what each channel's weights were multiplied with (1
+ *           without norm), into the arrays given
+ */
+int tnet_fold(const struct tnet *t, struct net **out, float **factors, struct net_error *err);
+
+/** struct tnet_param - what gradient descent moves. */
+struct tnet_param {
+	float *value, *grad;
+	size_t n;
+	uint32_t layer;
+	bool decays;		/* weight decay applies: weights only */
+	const char *what;	/* "weight", "gamma", "beta", "bias", "scale" */
+};
+
+/** tnet_params() - all of them, in a fixed order; *out is to be freed. Return: how many, or -ENOMEM. */
+int tnet_params(struct tnet *t, struct tnet_param **out);
+
+#endif
