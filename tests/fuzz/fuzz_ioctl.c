@@ -29,7 +29,7 @@
 #define CHILDREN	4
 #define CHILD_CALLS	6
 #define TICK_NS		10000000	/* of the timer that interrupts */
-#define KEPT		32		/* inputs in FUZZ_LAST */
+#define KEPT		64		/* inputs in FUZZ_LAST: all since clients were counted */
 #define KEPT_ROOM	2048
 #define SETTLE_EVERY	64		/* inputs: closing goes on in the background */
 #define SETTLE_MS	20000
@@ -212,6 +212,19 @@ static void clean_up(void)
 	}
 }
 
+/* Whether it is we who hold a file, or the driver. */
+static void print_mappings(void)
+{
+	char line[256];
+	FILE *f = fopen("/proc/self/maps", "re");
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, "fqaccel0") || strstr(line, "dmabuf"))
+			fprintf(stderr, "fuzz_ioctl: mapped: %s", line);
+	if (f)
+		fclose(f);
+}
+
 /* Files are closed in the background: do not run too far ahead of that. */
 static void settle(void)
 {
@@ -230,6 +243,7 @@ static void settle(void)
 		usleep(10000);
 	}
 	fprintf(stderr, "fuzz_ioctl: open files are still there: %s\n", text);
+	print_mappings();
 	abort();
 }
 
