@@ -40,6 +40,7 @@ include kernel/build.mk
 include lib/build.mk
 include tools/build.mk
 include tools/compress/build.mk
+include tools/train/build.mk
 include demo/build.mk
 include tests/build.mk
 

@@ -30,8 +30,9 @@ struct samples {
  * @classes: of the network: a label from there on is an error that names the picture
  * @names:   the network's class names or NULL: dataset_match_classes()
  *
- * Return: 0, or a negative errno with @err: a picture without a label, one that can't be read,
- * -EFBIG above SAMPLES_MAX_BYTES, -ENOMEM.
+ * Return: 0, or a negative errno with @err: -EINVAL (a picture without a label, an input that is no
+ * picture), -ERANGE (a label from @classes on), -EFBIG (above SAMPLES_MAX_BYTES), -ENOMEM, or what
+ * dataset_open() and dataset_get() return.
  */
 int samples_load(const char *const *paths, size_t path_count, const struct net_tensor *input,
 		 enum img_color color, uint32_t resize, size_t limit, size_t classes,
@@ -44,9 +45,9 @@ void samples_free(struct samples *s);
 /** struct samples_augment - how training pictures vary. */
 struct samples_augment {
 	unsigned int crop;	/* pixels of padding on each side before a random crop; 0: none */
-	bool flip;		/* left to right, every other one */
+	bool flip;		/* left to right, half of them */
 	uint8_t fill[3];	/* of the padding, by channel */
-	unsigned int cutout;	/* side of a square of fill at a random place; 0: none */
+	unsigned int cutout;	/* side of a square of fill around a random pixel; 0: none */
 };
 
 /**
@@ -57,6 +58,7 @@ void samples_order(const struct samples *s, uint64_t seed, uint32_t epoch, uint3
 
 /**
  * samples_batch() - the pictures order[first] .. order[first + n - 1], augmented
+ * @order:  its places first .. first + n - 1 are what the changes are functions of
  * @a:      NULL: as they are
  * @pixels: n * c * h * w
  */

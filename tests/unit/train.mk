@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# Tests of the trainer's parts, built with sanitizers.
+
+TRAIN_NET_OBJS := $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) $(FQZ_SAN_OBJS)
+
+$(eval $(call unit_test,train_samples,tools/train/samples.c,$(TRAIN_NET_OBJS),\
+	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
