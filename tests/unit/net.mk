@@ -14,7 +14,7 @@ $(foreach t,paper feedback knobs,\
 $(eval $(call unit_test,test_quant_memory,$(QUANT_TEST_SRCS),$(NET_TEST_OBJS),\
 	$(NET_LIBS) $(FAIL_ALLOC)))
 $(eval $(call unit_test,test_quant_plan,$(QUANT_TEST_SRCS),\
-	$(patsubst %,$(O)/san/tools/compress/%.o,plan words) $(NET_TEST_OBJS),$(NET_LIBS)))
+	$(patsubst %,$(O)/san/tools/%.o,compress/plan common/option common/cli) $(NET_TEST_OBJS),$(NET_LIBS)))
 
 $(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
 $(patsubst %,$(O)/san/tests/unit/test_onnx_%.o,refuse external memory) $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h

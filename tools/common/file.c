@@ -240,3 +240,27 @@ int file_write(const char *path, const void *data, size_t len, char *err, size_t
 	}
 	return file_commit(w, err, errlen);
 }
+
+/* The folder that a file is in, or would be. */
+static bool stat_folder(const char *path, struct stat *st)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	bool there = folder && !stat(folder, st);
+
+	free(folder);
+	return there;
+}
+
+bool file_same(const char *a, const char *b)
+{
+	struct stat x, y;
+	bool exists = !stat(a, &x);
+
+	if (exists != !stat(b, &y))
+		return false;
+	if (exists)
+		return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+	return !strcmp(basename(a), basename(b)) && stat_folder(a, &x) && stat_folder(b, &y) &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
+}

@@ -3,6 +3,7 @@
 #ifndef TOOLS_FILE_H
 #define TOOLS_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@
  */
 int file_read(const char *path, size_t limit, void **data, size_t *len,
 	      char *err, size_t errlen);
+
+/** file_same() - whether two names are of one file, be it there or not; never for pipes and devices. */
+bool file_same(const char *a, const char *b);
 
 /*
  * A file being written: bytes go to a temporary in the same folder, which takes the

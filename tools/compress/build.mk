@@ -5,6 +5,7 @@ include tools/net/build.mk
 
 COMPRESS_SRCS := \
 	tools/common/cli.c \
+	tools/common/option.c \
 	tools/compress/card.c \
 	tools/compress/compare.c \
 	tools/compress/compare_report.c \
@@ -29,8 +30,7 @@ COMPRESS_SRCS := \
 	tools/compress/search_file.c \
 	tools/compress/search_plan.c \
 	tools/compress/search_probe.c \
-	tools/compress/search_report.c \
-	tools/compress/words.c
+	tools/compress/search_report.c
 
 $(foreach t,obj san,$(patsubst %.c,$(O)/$(t)/%.o,$(filter tools/compress/export_%,$(COMPRESS_SRCS)))): \
 	| $(O)/gen/onnx.pb-c.h

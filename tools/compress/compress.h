@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "common/dataset.h"
+#include "common/option.h"
 #include "net/quantize.h"
 
 #define COMPRESS_KEEPS	256
@@ -44,12 +45,6 @@ struct compress_options {
 	unsigned int threads;
 	char text[1024];		/* what decides the image; " ...": and more */
 };
-
-/* Words of --mode and --coder, in the order of enum quant_mode and enum fqz_coder; NULL ends them. */
-extern const char *const word_modes[], *const word_coders[];
-
-/** word_find() - the index of a word in a list that NULL ends, or -1. */
-int word_find(const char *const *list, const char *word);
 
 /** options_search() - whether bits and sparsity by layer are to be found by a search. */
 static inline bool options_search(const struct compress_options *o)

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: MIT
 /* The command line of fqaccel-compress. */
-#include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/cli.h"
+#include "common/file.h"
+#include "common/option.h"
 #include "compress.h"
 
 #define OPTIONS_MORE	" ..."	/* where there is no room for what follows */
@@ -121,45 +120,6 @@ static int bad(const char *option, const char *value, const char *want)
 	return cli_usage("--%s %s: %s", option, value, want) + 1;
 }
 
-static bool parse_integer(const char *s, long min, long max, long *v)
-{
-	char *end;
-
-	errno = 0;
-	*v = strtol(s, &end, 10);
-	return end != s && !*end && !errno && *v >= min && *v <= max;
-}
-
-static bool parse_real(const char *s, double min, double max, double *v)
-{
-	char *end;
-
-	*v = strtod(s, &end);
-	return end != s && !*end && *v >= min && *v <= max;
-}
-
-/* R,G,B, or one value for all three. */
-static bool parse_colors(const char *s, float min, float *v)
-{
-	int i;
-
-	for (i = 0; i < 3; i++) {
-		char *end;
-
-		v[i] = strtof(s, &end);
-		if (end == s || !isfinite(v[i]) || v[i] < min)
-			return false;
-		if (i == 0 && !*end) {
-			v[1] = v[2] = v[0];
-			return true;
-		}
-		if (*end != (i < 2 ? ',' : '\0'))
-			return false;
-		s = end + 1;
-	}
-	return true;
-}
-
 static const char *const roundings[] = { "nearest", "feedback", NULL };
 static const char *const prunes[] = { "none", "magnitude", "dns-threshold", "feedback", NULL };
 static const char *const scopes[] = { "layer", "network", NULL };
@@ -214,7 +174,7 @@ static int parse_keep(struct compress_options *o, char *arg)
 	char *equal = strrchr(arg, '=');
 	long v;
 
-	if (!equal || equal == arg || !parse_integer(equal + 1, 3, 8, &v))
+	if (!equal || equal == arg || !option_integer(equal + 1, 3, 8, &v))
 		return bad("keep", arg, "LAYER=BITS with 3 to 8 bits is expected");
 	if (o->keep_count == COMPRESS_KEEPS)
 		return bad("keep", arg, "too many of them; use --config");
@@ -232,45 +192,45 @@ static int parse_number(struct compress_options *o, int opt, const char *arg)
 
 	switch (opt) {
 	case 'b':
-		if (!parse_integer(arg, 3, 8, &v))
+		if (!option_integer(arg, 3, 8, &v))
 			return bad("bits", arg, "3 to 8 is expected");
 		w->bits = (unsigned int)v;
 		return 0;
 	case 'j':
-		if (!parse_integer(arg, 1, 256, &v))
+		if (!option_integer(arg, 1, 256, &v))
 			return bad("threads", arg, "1 to 256 is expected");
 		o->threads = (unsigned int)v;
 		return 0;
 	case OPT_PICTURES:
-		if (!parse_integer(arg, 1, 1 << 20, &v))
+		if (!option_integer(arg, 1, 1 << 20, &v))
 			return bad("pictures", arg, "a number of pictures is expected");
 		o->pictures = (size_t)v;
 		o->pictures_given = true;
 		return 0;
 	case OPT_RESIZE:
-		if (!parse_integer(arg, 0, 65535, &o->resize))
+		if (!option_integer(arg, 0, 65535, &o->resize))
 			return bad("resize", arg, "0 to 65535 is expected");
 		return 0;
 	case OPT_SEED:
-		if (!parse_integer(arg, 0, INT64_MAX, &v))
+		if (!option_integer(arg, 0, INT64_MAX, &v))
 			return bad("seed", arg, "a number is expected");
 		w->seed = (uint64_t)v;
 		return 0;
 	case OPT_WSEP:
-		if (!parse_real(arg, 0, 1e6, &w->separation))
+		if (!option_real(arg, 0, 1e6, &w->separation))
 			return bad("wsep", arg, "a number from 0 on is expected");
 		o->wsep_given = true;
 		return 0;
 	case OPT_TARGET_CR:
-		if (!parse_real(arg, 1, 1000, &o->target_cr))
+		if (!option_real(arg, 1, 1000, &o->target_cr))
 			return bad("target-cr", arg, "a rate from 1 to 1000 is expected");
 		return 0;
 	case OPT_MAX_LOSS:
-		if (!parse_real(arg, 0, 100, &o->max_loss))
+		if (!option_real(arg, 0, 100, &o->max_loss))
 			return bad("max-loss", arg, "percentage points are expected");
 		return 0;
 	default:
-		if (!parse_real(arg, 0, 1, &real) || real >= 1)
+		if (!option_real(arg, 0, 1, &real) || real >= 1)
 			return bad("sparsity", arg, "a share from 0 to below 1 is expected");
 		o->quantize.sparsity = real;
 		return 0;
@@ -323,20 +283,11 @@ static bool *flag_of(struct compress_options *o, int opt)
 	}
 }
 
-/* What metadata may hold (FORMAT.md section 8): found here, not when all the work is done. */
 static int parse_description(struct compress_options *o, const char *arg)
 {
-	const char *p;
-	size_t n;
-
-	for (p = arg; *p; p += n) {
-		n = *p == '\t' || *p == '\n' ? 1 : cli_text_length(p);
-		if (!n)
-			return cli_usage("--description takes UTF-8 text without control "
-					 "characters") + 1;
-	}
 	o->description = arg;
-	return 0;
+	return option_description(arg) ? 0 :
+	       cli_usage("--description takes UTF-8 text without control characters") + 1;
 }
 
 static int parse_option(struct compress_options *o, int opt, char *arg)
@@ -361,10 +312,10 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 	case OPT_KEEP:
 		return parse_keep(o, arg);
 	case OPT_MEAN:
-		return parse_colors(arg, -1e3f, o->mean) ? 0 :
+		return option_colors(arg, -1e3f, o->mean) ? 0 :
 		       bad("mean", arg, "three numbers R,G,B are expected");
 	case OPT_STD:
-		return parse_colors(arg, 1e-6f, o->std) ? 0 :
+		return option_colors(arg, 1e-6f, o->std) ? 0 :
 		       bad("std", arg, "three numbers R,G,B above 0 are expected");
 	case OPT_MODE:
 	case OPT_ROUNDING:
@@ -529,31 +480,6 @@ static int check_alone(enum compress_action action, const bool *given)
 	return 0;
 }
 
-/* The folder that a file is in, or would be. */
-static bool stat_folder(const char *path, struct stat *st)
-{
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	bool there = folder && !stat(folder, st);
-
-	free(folder);
-	return there;
-}
-
-/* Whether two names are of one file, be it there or not. Pipes and devices may have two uses. */
-static bool same_file(const char *a, const char *b)
-{
-	struct stat x, y;
-	bool exists = !stat(a, &x);
-
-	if (exists != !stat(b, &y))
-		return false;
-	if (exists)
-		return S_ISREG(x.st_mode) && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-	return !strcmp(basename(a), basename(b)) && stat_folder(a, &x) && stat_folder(b, &y) &&
-	       x.st_dev == y.st_dev && x.st_ino == y.st_ino;
-}
-
 /* What is written must not take the place of anything else that the command names. */
 static int check_files(const struct compress_options *o)
 {
@@ -572,7 +498,7 @@ static int check_files(const struct compress_options *o)
 	for (i = 0; files[i].written; i++)
 		for (k = i + 1; k < sizeof(files) / sizeof(files[0]); k++)
 			if (files[i].path && files[k].path &&
-			    same_file(files[i].path, files[k].path))
+			    file_same(files[i].path, files[k].path))
 				return cli_usage("%s %s would take the place of %s", files[i].name,
 						 files[i].path, files[k].name) + 1;
 	return 0;
