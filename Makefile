@@ -93,12 +93,12 @@ vm-shell: vm-ready
 
 .PHONY: tools
 tools:
-	@scripts/deps.sh run compress
+	@scripts/deps.sh run compress train
 	$(MAKE) -j$(JOBS) all
 
 .PHONY: check
 check:
-	@scripts/deps.sh run compress check vm fuzz
+	@scripts/deps.sh run compress train check vm fuzz
 	+$(MAKE) -s -j$(JOBS) WERROR=1 check-build
 	prove --failures --exec '' $(TESTS)
 

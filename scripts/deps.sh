@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|check|vm|debug|node|fuzz|bench ...
+# Usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench ...
 
 set -eu
 
@@ -15,6 +15,9 @@ run='gcc make pkg-config libpng-dev libjpeg62-turbo-dev zlib1g-dev libpci-dev'
 # fqaccel-compress: ONNX, fast float kernels, linear algebra.
 compress='libprotobuf-c-dev protobuf-c-compiler libonnx-dev
 	libopenblas-dev liblapacke-dev'
+
+# fqaccel-train: convolutions, forward and backward.
+train='libdnnl-dev'
 
 # The host-side tests: prove, static checks, documentation checks.
 check='perl sparse coccinelle g++ groff-base binutils
@@ -45,6 +48,7 @@ for group; do
 	case $group in
 	run)		packages="$packages $run" ;;
 	compress)	packages="$packages $compress" ;;
+	train)		packages="$packages $train" ;;
 	check)		packages="$packages $check" ;;
 	vm)		packages="$packages $vm" ;;
 	node)		packages="$packages $node" ;;
@@ -52,13 +56,13 @@ for group; do
 	fuzz)		packages="$packages $fuzz" ;;
 	bench)		packages="$packages $bench" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, check, vm, debug, node, fuzz, bench)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, train, check, vm, debug, node, fuzz, bench)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|check|vm|debug|node|fuzz|bench ..." >&2
+	echo "usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench ..." >&2
 	exit 2
 fi
 

@@ -8,7 +8,7 @@
  * as in struct net_layer. A fully connected layer is a convolution whose kernel is its whole
  * input. Results depend on the number of threads and the instruction set, on nothing else.
  *
- * One thread at a time for each struct dnn and what was made from it.
+ * All calls come from the thread that called dnn_open(): OpenMP keeps the number of threads there.
  */
 #ifndef TRAIN_DNN_H
 #define TRAIN_DNN_H
@@ -41,6 +41,9 @@ int dnn_open(unsigned int threads, struct dnn **d, struct net_error *err);
 
 /** dnn_close() - after all that was made from it; NULL is allowed. */
 void dnn_close(struct dnn *d);
+
+/** dnn_error() - what failed in the last call that returned -EIO, naming oneDNN's status. */
+const char *dnn_error(const struct dnn *d);
 
 /** dnn_isa() - the instruction set that is used, "AVX-512 + BF16" and the like. */
 const char *dnn_isa(void);
@@ -85,7 +88,7 @@ void dnn_conv_destroy(struct dnn_conv *c);
  * dnn_conv_forward() - y = x * weight, without bias
  *
  * With DNN_F32 and integers as values, every sum of which stays below 2^24, the result is exact.
- * Return: 0 or -EIO.
+ * Return: 0, or -EIO with dnn_error().
  */
 int dnn_conv_forward(struct dnn_conv *c, const void *x, const float *weight, void *y);
 
@@ -99,12 +102,13 @@ int dnn_conv_backward_weights(struct dnn_conv *c, const void *x, const void *dy,
 struct dnn_pool;
 
 /**
- * dnn_pool_create() - NET_MAXPOOL or NET_AVGPOOL (@count_padding as in struct net_layer)
+ * dnn_pool_create() - NET_MAXPOOL or NET_AVGPOOL
+ * @count_padding, @divisor: as in struct net_layer, for NET_AVGPOOL
  * @p: to be closed with dnn_pool_destroy(); it keeps where the maxima were from forward to backward
  */
 int dnn_pool_create(struct dnn *d, const struct dnn_shape *s, enum dnn_type type,
-		    enum net_kind kind, bool count_padding, struct dnn_pool **p,
-		    struct net_error *err);
+		    enum net_kind kind, bool count_padding, uint32_t divisor,
+		    struct dnn_pool **p, struct net_error *err);
 
 /** dnn_pool_destroy() - NULL is allowed. */
 void dnn_pool_destroy(struct dnn_pool *p);

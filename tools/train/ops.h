@@ -3,8 +3,8 @@
  * What the trainer computes besides convolutions and pools, over N x H x W x C tensors of @type: a
  * tensor is @rows = N * H * W rows of @c channels.
  *
- * Sums over rows are taken in double precision in pieces of a fixed size, in a fixed order: the
- * result does not depend on the number of threads (OpenMP's, as dnn_open() set it).
+ * Sums over rows are taken in double precision in a fixed number of pieces, in a fixed order: the
+ * result does not depend on the number of threads (OpenMP's, as dnn_open() set it). A NaN stays one.
  */
 #ifndef TRAIN_OPS_H
 #define TRAIN_OPS_H
@@ -59,6 +59,15 @@ void ops_affine_backward(enum dnn_type type, const void *x, const void *dy, size
 			 float *da, float *db);
 
 /**
+ * ops_norm_affine() - a batch normalization as ops_affine()'s @a and @b
+ *
+ * a = gamma / sqrt(var + eps), b = beta - mean * a. ops_norm_backward() takes the same, so that
+ * both agree on what lies within bounds.
+ */
+void ops_norm_affine(size_t c, const float *mean, const float *var, float eps, const float *gamma,
+		     const float *beta, float *a, float *b);
+
+/**
  * ops_norm_backward() - of y = bound(gamma * (x - mean) / sqrt(var + eps) + beta) where mean and var
  *                       are ops_moments() of x (Ioffe and Szegedy 2015, section 3)
  * @dx: may be dy; may be NULL
@@ -97,7 +106,7 @@ void ops_mean_backward(enum dnn_type type, const void *dy, size_t n, size_t area
  * @labels:    below @classes
  * @smoothing: label smoothing: the target is 1 - s + s / classes and s / classes elsewhere
  * @dx:        its gradient by the logits; NULL: not wanted
- * @correct:   rows whose largest logit, the lowest of equal ones, is the label's
+ * @correct:   NULL, or rows whose largest logit, the lowest of equal ones, is the label's
  *
  * Return: the loss.
  */
@@ -106,7 +115,7 @@ double ops_softmax_loss(const float *logits, const uint16_t *labels, size_t n, s
 
 /**
  * ops_sgd() - v = momentum * v + (grad + decay * w); w -= rate * v, where mask is not 0
- * @mask: NULL: everywhere
+ * @mask: NULL: everywhere; where it is 0 neither w nor v changes
  */
 void ops_sgd(float *w, float *v, const float *grad, const uint8_t *mask, size_t n, float rate,
 	     float momentum, float decay);
