@@ -5,3 +5,8 @@ TRAIN_NET_OBJS := $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) $(FQZ_SAN_OBJS)
 
 $(eval $(call unit_test,train_samples,tools/train/samples.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
+
+# The plain executor that judges the trainer, and networks for it.
+TRAIN_REF_SRCS := tests/unit/train_ref.c tests/unit/train_nets.c
+
+$(eval $(call unit_test,train_ref_test,$(TRAIN_REF_SRCS),$(TRAIN_NET_OBJS),$(NET_LIBS) $(IMG_LIBS)))
