@@ -8,7 +8,7 @@ TESTS += tests/ort/export.t
 TEST_DEPS += $(O)/tests/ort_card $(O)/tests/ort_nets
 
 $(O)/tests/ort_card: $(patsubst %.c,$(O)/san/%.o,tests/ort/card_tensors.c tools/common/cli.c \
-		tools/compress/pictures.c) \
+		tools/net/pictures.c) \
 		$(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) $(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm

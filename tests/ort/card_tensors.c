@@ -14,9 +14,9 @@
 #include <string.h>
 
 #include "common/file.h"
-#include "compress/compress.h"
 #include "fqaccel.h"
 #include "fqz.h"
+#include "net/pictures.h"
 
 static const char *folder;
 

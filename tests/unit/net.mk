@@ -20,13 +20,13 @@ $(O)/san/tests/unit/onnx_build.o $(O)/san/tests/unit/test_onnx_import.o \
 $(patsubst %,$(O)/san/tests/unit/test_onnx_%.o,refuse external memory) $(O)/obj/tests/unit/onnx_build.o: | $(O)/gen/onnx.pb-c.h
 
 # From ONNX to the card.
-KINDS_TEST_OBJS = $(O)/san/tools/compress/image.o $(O)/san/tools/common/cli.o $(NET_SAN_OBJS) $(LIB_SAN_OBJS) \
+KINDS_TEST_OBJS = $(O)/san/tools/net/image_make.o $(O)/san/tools/common/cli.o $(NET_SAN_OBJS) $(LIB_SAN_OBJS) \
 	$(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
 $(eval $(call unit_test,test_quant_kinds,$(ONNX_TEST_SRCS),$(KINDS_TEST_OBJS),$(NET_LIBS)))
 $(O)/san/tests/unit/test_quant_kinds.o: | $(O)/gen/onnx.pb-c.h
 
 # The command line, plain and with sanitizers, on the golden files.
-COMPRESS_SAN_OBJS := $(COMPRESS_SRCS:%.c=$(O)/san/%.o)
+COMPRESS_SAN_OBJS := $(COMPRESS_SRCS:%.c=$(O)/san/%.o) $(NET_IMAGE_SAN_OBJS)
 
 $(O)/san/fqaccel-compress: $(COMPRESS_SAN_OBJS) $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) \
 		$(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)

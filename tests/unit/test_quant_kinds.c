@@ -7,10 +7,10 @@
 #include <errno.h>
 #include <math.h>
 
-#include "compress/compress.h"
 #include "fqaccel.h"
 #include "net/exec.h"
 #include "net/fqz_float.h"
+#include "net/image_make.h"
 #include "net/onnx.h"
 #include "net/rng.h"
 #include "onnx_build.h"
@@ -251,9 +251,9 @@ static int compare_card(const void *image, size_t len, const struct net *net, co
 
 static void run(const char *what, struct onnx_build *b)
 {
-	static const struct compress_options options = { .model = "test", .std = { 1, 1, 1 } };
 	struct quantize_options o = { .feedback = true };
-	struct image_info info = { .o = &options, .color = FQZ_NOT_A_PICTURE };
+	struct image_info info = { .normal.std = { 1, 1, 1 }, .color = FQZ_NOT_A_PICTURE,
+				   .encoder = "test", .options = "", .source = "test" };
 	struct calib_set set = { PICTURES, NULL, 1.0f / 255 };
 	struct result r = { 0, 0 };
 	struct qnet *q = NULL;

@@ -6,7 +6,6 @@ include tools/net/build.mk
 COMPRESS_SRCS := \
 	tools/common/cli.c \
 	tools/common/option.c \
-	tools/compress/card.c \
 	tools/compress/compare.c \
 	tools/compress/compare_report.c \
 	tools/compress/compare_run.c \
@@ -16,9 +15,7 @@ COMPRESS_SRCS := \
 	tools/compress/image.c \
 	tools/compress/list_ops.c \
 	tools/compress/main.c \
-	tools/compress/network.c \
 	tools/compress/options.c \
-	tools/compress/pictures.c \
 	tools/compress/plan.c \
 	tools/compress/report.c \
 	tools/compress/report_collect.c \
@@ -35,7 +32,7 @@ COMPRESS_SRCS := \
 $(foreach t,obj san,$(patsubst %.c,$(O)/$(t)/%.o,$(filter tools/compress/export_%,$(COMPRESS_SRCS)))): \
 	| $(O)/gen/onnx.pb-c.h
 
-COMPRESS_OBJS := $(COMPRESS_SRCS:%.c=$(O)/obj/%.o)
+COMPRESS_OBJS := $(COMPRESS_SRCS:%.c=$(O)/obj/%.o) $(NET_IMAGE_OBJS)
 
 $(O)/fqaccel-compress: $(COMPRESS_OBJS) $(NET_OBJS) $(TOOLS_COMMON_OBJS) $(O)/libfqaccel.a
 	$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(NET_LIBS) $(IMG_LIBS) -lm

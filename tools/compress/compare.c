@@ -103,28 +103,28 @@ static int open_image(struct comparison *c)
 /* The network behind the normalization that the image has in front. */
 static int open_network(struct comparison *c)
 {
-	struct compress_options o = *c->o;
+	struct normalization n = { .bgr = c->img->color == FQZ_BGR,
+				   .range255 = c->img->range255 };
+	const struct compress_options *o = c->o;
 	static struct net_error err;
 	const char *crc_text;
 	char text[16];
 	uint32_t crc;
 
-	if (onnx_import_file(o.model, &c->net, &crc, &err))
-		return cli_error("%s: %s", o.model, err.text);
+	if (onnx_import_file(o->model, &c->net, &crc, &err))
+		return cli_error("%s: %s", o->model, err.text);
 	crc_text = fqz_image_meta(c->img, "source.crc32c");
 	snprintf(text, sizeof(text), "%08" PRIx32, crc);
 	c->same_source = crc_text && !strcmp(crc_text, text);
-	memcpy(o.mean, c->img->mean, sizeof(o.mean));
-	memcpy(o.std, c->img->std, sizeof(o.std));
-	o.bgr = c->img->color == FQZ_BGR;
-	o.range255 = c->img->range255;
+	memcpy(n.mean, c->img->mean, sizeof(n.mean));
+	memcpy(n.std, c->img->std, sizeof(n.std));
 	if (c->net->tensors[0].c != c->img->tensors[0].c)
 		snprintf(c->err, sizeof(c->err), "their inputs have different shapes");
-	else if (network_normalize(c->net, &o, &err))
-		return cli_error("%s: %s", o.model, err.text);
+	else if (net_normalize(c->net, &n, &err))
+		return cli_error("%s: %s", o->model, err.text);
 	else if (!compare_check(c))
 		return 0;
-	return cli_error("%s: was not made from %s: %s", o.image, o.model, c->err);
+	return cli_error("%s: was not made from %s: %s", o->image, o->model, c->err);
 }
 
 /*

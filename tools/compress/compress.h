@@ -7,9 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/dataset.h"
 #include "common/option.h"
-#include "net/quantize.h"
+#include "net/image_make.h"
 
 #define COMPRESS_KEEPS	256
 
@@ -38,8 +37,8 @@ struct compress_options {
 	bool compare, list_ops, json;
 	double target_cr;		/* 0: not given */
 	double max_loss;		/* percentage points; below 0: not given */
-	float mean[3], std[3];
-	bool bgr, range255, quiet;
+	struct normalization normal;
+	bool quiet;
 	long resize;			/* -1: by the input's size */
 	size_t pictures;		/* at most so many for calibration */
 	unsigned int threads;
@@ -59,22 +58,6 @@ int options_parse(struct compress_options *o, int argc, char **argv);
 void options_describe_layers(struct compress_options *o, const struct net *net,
 			     const struct quantize_layer_options *layers);
 
-/**
- * network_normalize() - y = (x - mean) / std in front of the network, x in 0..1; times 255 with
- *                       --range255
- * @net: simplified, and so it is afterwards; its input has 1 or 3 channels
- *
- * Return: 0, or a negative errno with @err.
- */
-int network_normalize(struct net *net, const struct compress_options *o, struct net_error *err);
-
-/**
- * score_divergence() - how far outputs are from the float network's
- * @classes: they are the classes' logits: the Kullback-Leibler divergence, in nats; else noise
- *           to signal
- */
-double score_divergence(const float *reference, const float *output, size_t n, bool classes);
-
 /** compare() - --compare; returns the exit status. */
 int compare(const struct compress_options *o);
 
@@ -86,89 +69,28 @@ int compare(const struct compress_options *o);
 int plan_make(const struct compress_options *o, const struct net *net,
 	      struct quantize_layer_options **layers, char *err, size_t errlen);
 
-/* Pictures as the network takes them, N * C * H * W bytes, and their labels. */
-struct picture_set {
-	size_t count;
-	uint8_t *pixels;
-	int *labels;
-	bool labeled;
-};
-
-/**
- * pictures_load() - read and fit at most @limit pictures, evenly taken from the set
- * @color: channel order of the network's input
- * Return: 0 or a negative errno, @err is one line.
- */
-int pictures_load(const char *path, size_t limit, const struct net_tensor *t,
-		  enum img_color color, int resize, unsigned int threads,
-		  const char *const *classes, size_t class_count, struct picture_set *set,
-		  char *err, size_t errlen);
-
-/** pictures_synthetic() - random soft-edged pictures, for want of real ones. */
-int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture_set *set);
-
-/** pictures_free() - free the arrays. */
-void pictures_free(struct picture_set *set);
-
-/** classes_load() - one name in a line; @count must be met. */
-int classes_load(const char *path, size_t count, char ***names, char *err, size_t errlen);
-
-/** classes_number() - "0", "1", ... for want of names. */
-int classes_number(size_t count, char ***names);
-
-/** classes_free() - free the names. */
-void classes_free(char **names, size_t count);
-
-/* How a network did on pictures. */
-struct score {
-	size_t pictures, labeled;
-	size_t agree;		/* same best class as the float network */
-	size_t top1, top5;	/* of the labeled ones */
-	size_t float_top1, float_top5;
-	double divergence;	/* mean of score_divergence() */
-};
-
 struct search;
 
-/* The image being made. */
-struct image_info {
-	const struct compress_options *o;
-	const struct qnet *q;
-	char **classes;		/* NULL: none */
-	uint32_t class_count;
-	enum fqz_color color;
-	uint32_t resize;
-	uint32_t source_crc;
-	const struct score *score;	/* NULL: not measured yet */
-	const char *score_data;
-	const struct search *search;	/* that found the plan; NULL: none */
-};
+/**
+ * image_describe() - what the options say of an image: all but its network, input, classes and
+ *                    score
+ */
+void image_describe(struct image_info *info, const struct compress_options *o);
 
 /** image_score_data() - what the metadata say the score was measured on. */
 const char *image_score_data(const struct compress_options *o);
 
-/** image_make() - the .fqz image in memory; *data is malloc()ed. */
-int image_make(const struct image_info *info, void **data, size_t *len, char *err,
-	       size_t errlen);
-
-/**
- * card_score() - run an image on the soft card and compare with the float network
- * @net:   the float network, or NULL: no agreement
- * @scale: real value of a pixel step of the float network's input
- */
-int card_score(const void *image, size_t len, const struct net *net, float scale,
-	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
-	       size_t errlen);
-
 /**
  * report_write() - tell of the finished image: table or JSON on standard output, and the page
+ * @search: that found the plan; NULL: none
  * @image: the image's bytes
  * @evaluation: NULL where nothing was evaluated
  *
  * Return: 0 or a negative errno, @err is one line. That standard output took it all is for the
  * caller to check.
  */
-int report_write(const struct image_info *info, const void *image, size_t len,
+int report_write(const struct compress_options *o, const struct search *search,
+		 const struct image_info *info, const void *image, size_t len,
 		 const struct score *calibration, const struct score *evaluation, char *err,
 		 size_t errlen);
 

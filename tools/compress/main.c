@@ -12,7 +12,6 @@
 #include "search.h"
 
 #define MAIN_MEMORY	((size_t)3 << 29)	/* bytes for calibration activations */
-#define MAIN_RESIZE	64	/* inputs from this size on are cropped out of a larger picture */
 
 /* Everything that one compression holds. */
 struct compression {
@@ -66,10 +65,10 @@ static int load_network(struct compression *c)
 	if (channels != 1 && channels != 3)
 		return fail(o->model, "its input has neither 3 channels nor 1; only pictures are "
 			    "supported");
-	if (o->bgr && channels == 1)
+	if (o->normal.bgr && channels == 1)
 		return fail(o->model, "--bgr, but its input has one channel");
-	c->info.color = channels == 1 ? FQZ_GRAY : o->bgr ? FQZ_BGR : FQZ_RGB;
-	if (network_normalize(c->net, o, &err))
+	c->info.color = channels == 1 ? FQZ_GRAY : o->normal.bgr ? FQZ_BGR : FQZ_RGB;
+	if (net_normalize(c->net, &o->normal, &err))
 		return fail(o->model, err.text);
 	if (plan_make(o, c->net, &c->layers, c->err, sizeof(c->err)))
 		return fail("", c->err);
@@ -81,11 +80,7 @@ static int load_network(struct compression *c)
 /* What FORMAT.md calls Resize_Shorter. */
 static uint32_t resize_of(const struct compress_options *o, const struct net_tensor *t)
 {
-	uint32_t side = t->h < t->w ? t->h : t->w;
-
-	if (o->resize >= 0)
-		return (uint32_t)o->resize;
-	return side < MAIN_RESIZE ? 0 : (side * 8 + 3) / 7;
+	return o->resize >= 0 ? (uint32_t)o->resize : pictures_resize(t);
 }
 
 /* At most @limit pictures of @path, as the network takes them. */
@@ -180,7 +175,6 @@ static int search(struct compression *c)
 		search_print(s);
 	search_describe(s, &s->known[s->chosen], c->err, sizeof(o->text));
 	memcpy(o->text, c->err, sizeof(o->text));
-	c->info.search = s;
 	free(c->layers);
 	c->layers = plan;
 	o->quantize.layers = plan;
@@ -193,6 +187,7 @@ static int finish(struct compression *c)
 	struct image_info *info = &c->info;
 	int rc;
 
+	image_describe(info, &c->o);
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
 	if (!rc)
 		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->calibration,
@@ -218,7 +213,6 @@ static int compress(struct compression *c)
 {
 	int rc;
 
-	c->info.o = &c->o;
 	c->pixel_scale = 1.0f / 255;
 	rc = load_network(c);
 	if (!rc)
@@ -229,7 +223,8 @@ static int compress(struct compression *c)
 		rc = quantize(c);
 	if (!rc)
 		rc = finish(c);
-	if (!rc && report_write(&c->info, c->image, c->len, &c->calibration_score,
+	if (!rc && report_write(&c->o, options_search(&c->o) ? &c->search : NULL, &c->info,
+				c->image, c->len, &c->calibration_score,
 				c->o.evaluate ? &c->evaluation_score : NULL, c->err,
 				sizeof(c->err)))
 		rc = fail("", c->err);

@@ -275,9 +275,9 @@ static bool *flag_of(struct compress_options *o, int opt)
 	case OPT_LIST_OPS:
 		return &o->list_ops;
 	case OPT_BGR:
-		return &o->bgr;
+		return &o->normal.bgr;
 	case OPT_RANGE255:
-		return &o->range255;
+		return &o->normal.range255;
 	default:
 		return NULL;
 	}
@@ -312,10 +312,10 @@ static int parse_option(struct compress_options *o, int opt, char *arg)
 	case OPT_KEEP:
 		return parse_keep(o, arg);
 	case OPT_MEAN:
-		return option_colors(arg, -1e3f, o->mean) ? 0 :
+		return option_colors(arg, -1e3f, o->normal.mean) ? 0 :
 		       bad("mean", arg, "three numbers R,G,B are expected");
 	case OPT_STD:
-		return option_colors(arg, 1e-6f, o->std) ? 0 :
+		return option_colors(arg, 1e-6f, o->normal.std) ? 0 :
 		       bad("std", arg, "three numbers R,G,B above 0 are expected");
 	case OPT_MODE:
 	case OPT_ROUNDING:
@@ -361,9 +361,9 @@ static void describe(struct compress_options *o)
 		 bits, word_modes[w->mode], wsep,
 		 roundings[q->feedback], w->assign_nearest ? " --assign nearest" : "",
 		 prune, calibrations[q->range],
-		 (unsigned long long)w->seed, coder, o->pictures, o->mean[0], o->mean[1], o->mean[2],
-		 o->std[0], o->std[1], o->std[2], o->bgr ? " --bgr" : "",
-		 o->range255 ? " --range255" : "", resize);
+		 (unsigned long long)w->seed, coder, o->pictures, o->normal.mean[0], o->normal.mean[1], o->normal.mean[2],
+		 o->normal.std[0], o->normal.std[1], o->normal.std[2], o->normal.bgr ? " --bgr" : "",
+		 o->normal.range255 ? " --range255" : "", resize);
 }
 
 void options_describe_layers(struct compress_options *o, const struct net *net,
@@ -539,7 +539,7 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 	const struct compress_options presets = {
 		.quantize = { .weights = { .bits = 5, .separation = 2.0, .seed = 1 },
 			      .prune = QUANTIZE_PRUNE_MAGNITUDE, .range = CALIB_MSE },
-		.std = { 1, 1, 1 }, .resize = -1, .pictures = 512, .max_loss = -1,
+		.normal.std = { 1, 1, 1 }, .resize = -1, .pictures = 512, .max_loss = -1,
 	};
 	bool given[OPT_END] = { false };
 	int opt, rc;

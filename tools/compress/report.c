@@ -287,7 +287,7 @@ static void print_sizes(const struct report *r)
 	       (unsigned long long)r->stream_bytes, (unsigned long long)r->channel_bytes,
 	       (unsigned long long)rest);
 	printf("%s: %llu bytes, CR %.2f (dense: %llu bytes, 4 for each weight and bias)\n",
-	       r->info->o->output, (unsigned long long)r->file_bytes, report_rate(r),
+	       r->o->output, (unsigned long long)r->file_bytes, report_rate(r),
 	       (unsigned long long)r->dense_bytes);
 	if (r->classifier)
 		printf("without the classifier %s: CR %.2f\n", r->classifier->name,
@@ -315,7 +315,7 @@ static int print_text(const struct report *r)
 	print_sizes(r);
 	printf("top-1 agreement with the float network: %.1f %% of %zu %s pictures\n",
 	       r->agreement, r->calibration->pictures,
-	       r->info->o->calibrate ? "calibration" : "random");
+	       r->o->calibrate ? "calibration" : "random");
 	print_accuracy("on the calibration pictures", r->calibration);
 	if (r->evaluation)
 		print_accuracy("on the evaluation pictures", r->evaluation);
@@ -334,22 +334,24 @@ static int write_page(const struct report *r, char *err, size_t errlen)
 	if (out && (ferror(out) | fclose(out)))
 		rc = -ENOMEM;
 	if (rc)
-		snprintf(err, errlen, "%s: out of memory", r->info->o->report);
+		snprintf(err, errlen, "%s: out of memory", r->o->report);
 	else
-		rc = file_write(r->info->o->report, page, len, err, errlen);
+		rc = file_write(r->o->report, page, len, err, errlen);
 	free(page);
 	return rc;
 }
 
-int report_write(const struct image_info *info, const void *image, size_t len,
+int report_write(const struct compress_options *o, const struct search *search,
+		 const struct image_info *info, const void *image, size_t len,
 		 const struct score *calibration, const struct score *evaluation, char *err,
 		 size_t errlen)
 {
-	const struct compress_options *o = info->o;
 	struct report r;
 	int rc;
 
 	rc = report_collect(info, image, len, calibration, evaluation, &r, err, errlen);
+	r.o = o;
+	r.search = search;
 	if (!rc && o->json) {
 		report_json(stdout, &r);
 	} else if (!rc && !o->quiet) {

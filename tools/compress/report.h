@@ -48,6 +48,8 @@ struct report_layer {
 };
 
 struct report {
+	const struct compress_options *o;
+	const struct search *search;	/* that found the plan; NULL: none */
 	const struct image_info *info;
 	const struct score *calibration;
 	const struct score *evaluation;	/* NULL: not measured */

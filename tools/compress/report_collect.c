@@ -205,7 +205,7 @@ double report_rate_without_classifier(const struct report *r)
 
 const char *report_remedy(const struct report *r)
 {
-	const struct compress_options *o = r->info->o;
+	const struct compress_options *o = r->o;
 
 	if (r->agreement >= REPORT_ENOUGH)
 		return NULL;

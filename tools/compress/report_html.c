@@ -122,7 +122,7 @@ static void tiles(FILE *out, const struct report *r)
 	}
 	tile_begin(out, "Same class as the float network");
 	fprintf(out, "%.1f&#160;%%</dd><dd>of %zu %s pictures</dd></div>\n", r->agreement,
-		r->calibration->pictures, r->info->o->calibrate ? "calibration" : "random");
+		r->calibration->pictures, r->o->calibrate ? "calibration" : "random");
 	tile_score(out, r->evaluation ? "Top-1, evaluation pictures" : "Top-1, calibration pictures",
 		   r->evaluation ? r->evaluation : r->calibration);
 	fputs("</dl>\n", out);
@@ -161,7 +161,7 @@ static void sentence(FILE *out, const char *text)
 
 static void page_header(FILE *out, const struct report *r)
 {
-	const struct compress_options *o = r->info->o;
+	const struct compress_options *o = r->o;
 
 	fputs("<header>\n<p class=\"soft\">Compressed network</p>\n<h1>", out);
 	report_escape(out, basename(o->model));
@@ -476,7 +476,7 @@ static void layer_article(FILE *out, const struct report_layer *l,
 
 static int section_weights(FILE *out, const struct report *r)
 {
-	bool feedback = r->info->o->quantize.feedback;
+	bool feedback = r->o->quantize.feedback;
 	struct report_histograms *h = malloc(sizeof(*h));
 	uint32_t i;
 	int rc = h ? 0 : -ENOMEM;
@@ -511,7 +511,7 @@ int report_html(FILE *out, const struct report *r)
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
 	      "<meta http-equiv=\"Content-Security-Policy\" "
 	      "content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n<title>", out);
-	report_escape(out, basename(r->info->o->model));
+	report_escape(out, basename(r->o->model));
 	fprintf(out, ", compressed</title>\n<style>%s</style>\n</head>\n<body>\n", report_style);
 	page_header(out, r);
 	fputs("<main>\n", out);

@@ -159,9 +159,9 @@ void report_json(FILE *out, const struct report *r)
 
 	fputs("{", out);
 	member_string(out, "encoder", "fqaccel-compress " FQACCEL_VERSION);
-	member_string(out, "model", r->info->o->model);
-	member_string(out, "image", r->info->o->output);
-	member_string(out, "options", r->info->o->text);
+	member_string(out, "model", r->o->model);
+	member_string(out, "image", r->o->output);
+	member_string(out, "options", r->o->text);
 	fprintf(out, "\"source_crc32c\": \"%08x\",\n ", r->info->source_crc);
 	print_bytes(out, r);
 	member_count(out, "weights", r->weights);
@@ -171,12 +171,12 @@ void report_json(FILE *out, const struct report *r)
 	member(out, "coded_bits", 8 * (double)r->stream_bytes / n);
 	fputs("\n ", out);
 	print_score(out, "calibration", r->calibration);
-	fprintf(out, "\"synthetic\": %s,\n ", r->info->o->calibrate ? "false" : "true");
+	fprintf(out, "\"synthetic\": %s,\n ", r->o->calibrate ? "false" : "true");
 	print_score(out, "evaluation", r->evaluation);
 	member_string(out, "advice", report_remedy(r));
-	if (r->info->search) {
+	if (r->search) {
 		fputs("\n \"search\": ", out);
-		search_json(out, r->info->search);
+		search_json(out, r->search);
 		fputs(",", out);
 	}
 	fputs("\n \"layers\": [\n", out);

@@ -144,7 +144,7 @@ static int weigh(struct search *s, const struct qnet *q,
 
 	search_describe(s, p, o.text, sizeof(o.text));
 	o.quantize.layers = layers;
-	info.o = &o;
+	image_describe(&info, &o);
 	info.q = q;
 	rc = image_make(&info, &image, &len, s->err, sizeof(s->err));
 	if (!rc)

@@ -311,9 +311,9 @@ static uint32_t crc_options(const struct search *s)
 	snprintf(text, sizeof(text), "%s %d %a %d %d %llu %d %d %d %d %a %a %a %a %a %a %d %d %u %u",
 		 FQACCEL_VERSION, w->mode, w->separation, w->by_error, w->assign_nearest,
 		 (unsigned long long)w->seed, o->quantize.feedback, o->quantize.prune,
-		 o->quantize.range, o->coder, (double)o->mean[0], (double)o->mean[1],
-		 (double)o->mean[2], (double)o->std[0], (double)o->std[1], (double)o->std[2], o->bgr,
-		 o->range255, s->info.resize, s->way_count);
+		 o->quantize.range, o->coder, (double)o->normal.mean[0], (double)o->normal.mean[1],
+		 (double)o->normal.mean[2], (double)o->normal.std[0], (double)o->normal.std[1], (double)o->normal.std[2], o->normal.bgr,
+		 o->normal.range255, s->info.resize, s->way_count);
 	crc = fqz_crc32c(0, text, strlen(text));
 	/* Texts that take room in the image. */
 	crc = fqz_crc32c(crc, o->text, strlen(o->text) + 1);

@@ -34,12 +34,23 @@ NET_SRCS := \
 	tools/net/gram.c \
 	tools/net/graph.c \
 	tools/net/lower.c \
+	tools/net/normalize.c \
 	$(NET_ONNX_SRCS) \
 	tools/net/quant.c \
 	tools/net/quant_prune.c \
 	tools/net/quantize.c \
 	tools/net/simplify.c \
 	tools/net/simulate.c
+
+# What makes and judges images; programs that use it link $(TOOLS_COMMON_OBJS), tools/common/cli.o and
+# libfqaccel too.
+NET_IMAGE_SRCS := \
+	tools/net/card_score.c \
+	tools/net/image_make.c \
+	tools/net/pictures.c
+
+NET_IMAGE_OBJS := $(NET_IMAGE_SRCS:%.c=$(O)/obj/%.o)
+NET_IMAGE_SAN_OBJS := $(NET_IMAGE_SRCS:%.c=$(O)/san/%.o)
 
 NET_OBJS := $(NET_SRCS:%.c=$(O)/obj/%.o) $(O)/obj/gen/onnx.pb-c.o
 NET_SAN_OBJS := $(NET_SRCS:%.c=$(O)/san/%.o) $(O)/san/gen/onnx.pb-c.o

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: MIT
-/* The network as the card takes its pictures: normalization included. */
+/* A normalization in front of a network (normalize.h). */
 #include <stdlib.h>
 #include <string.h>
 
-#include "compress.h"
+#include "normalize.h"
 
-int network_normalize(struct net *net, const struct compress_options *o,
-		      struct net_error *err)
+int net_normalize(struct net *net, const struct normalization *n, struct net_error *err)
 {
 	uint32_t channels = net->tensors[0].c, k;
-	double range = o->range255 ? 255 : 1;
-	bool needed = o->range255;
+	double range = n->range255 ? 255 : 1;
+	bool needed = n->range255;
 	struct net_layer l;
 	int t, rc;
 
 	for (k = 0; k < 3; k++)
-		needed |= o->mean[k] != 0 || o->std[k] != 1;
+		needed |= n->mean[k] != 0 || n->std[k] != 1;
 	if (!needed)
 		return 0;
 	net_layer_init(&l, NET_AFFINE);
@@ -28,11 +27,11 @@ int network_normalize(struct net *net, const struct compress_options *o,
 		return net_nomem(err);
 	}
 	for (k = 0; k < channels; k++) {
-		/* --mean and --std are R, G, B whatever the network's order is. */
-		uint32_t color = channels == 1 ? 0 : o->bgr ? channels - 1 - k : k;
+		/* Given as R, G, B whatever the network's order is. */
+		uint32_t color = channels == 1 ? 0 : n->bgr ? channels - 1 - k : k;
 
-		l.scale[k] = (float)(range / o->std[color]);
-		l.bias[k] = (float)(-range * o->mean[color] / o->std[color]);
+		l.scale[k] = (float)(range / n->std[color]);
+		l.bias[k] = (float)(-range * n->mean[color] / n->std[color]);
 	}
 	t = net_add_tensor(net, "picture", channels, net->tensors[0].h, net->tensors[0].w, err);
 	if (t < 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Calibration pictures in the network's layout, and class names. */
+/* Pictures in the network's layout, and class names (pictures.h). */
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -9,12 +9,13 @@
 
 #include "common/cli.h"
 #include "common/file.h"
-#include "compress.h"
-#include "net/exec.h"
-#include "net/rng.h"
+#include "exec.h"
+#include "pictures.h"
+#include "rng.h"
 
 #define SYNTHETIC_PICTURES	16
 #define SYNTHETIC_WAVES		12
+#define PICTURES_CROPPED	64	/* inputs from this size on are cropped out of larger pictures */
 
 struct load_job {
 	const struct dataset *ds;
@@ -154,6 +155,13 @@ int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture
 	for (i = 0; i < (uint64_t)set->count * t->c; i++)
 		at = plane_draw(t, seed, i, at);
 	return 0;
+}
+
+uint32_t pictures_resize(const struct net_tensor *t)
+{
+	uint32_t side = t->h < t->w ? t->h : t->w;
+
+	return side < PICTURES_CROPPED ? 0 : (side * 8 + 3) / 7;
 }
 
 void classes_free(char **names, size_t count)

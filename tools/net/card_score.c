@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
-/* What the card makes of the image: runs on the soft card, beside the float network. */
+/* Runs on the soft card, beside the float network (card_score.h). */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "compress.h"
+#include "calib.h"
+#include "card_score.h"
+#include "exec.h"
 #include "fqaccel.h"
-#include "net/exec.h"
 
 #define SCORE_WORST	1e6	/* a divergence above all that networks with sense have */
 
