@@ -255,6 +255,31 @@ static int find_change(const struct samples *s, size_t i, const uint8_t *got, in
 	return -1;
 }
 
+/* Narrow and wide rows take different ways through a flip. */
+static void test_widths(void)
+{
+	struct samples_augment a = { .flip = true };
+	static uint8_t got[16 * 40];
+	uint32_t order[16], w, i;
+	uint16_t labels[16];
+	struct samples s;
+	size_t wrong = 0;
+	int flipped = 0, change;
+
+	for (w = 1; w <= 40; w++) {
+		make(&s, 16, 1, 1, w);
+		samples_order(&s, w, 0, order);
+		samples_batch(&s, order, 0, 16, &a, w, 0, got, labels);
+		for (i = 0; i < 16; i++) {
+			change = find_change(&s, order[i], got + i * w, 0, a.fill);
+			wrong += change < 0;
+			flipped += change == 1;
+		}
+		samples_free(&s);
+	}
+	ok(!wrong && flipped > 260 && flipped < 380, "rows of 1 to 40 pixels are flipped");
+}
+
 static void test_crop_and_flip(void)
 {
 	struct samples_augment a = { .crop = 2, .flip = true, .fill = { 2, 4, 6 } };
@@ -373,6 +398,7 @@ int main(void)
 	test_refusals();
 	test_memory();
 	test_order();
+	test_widths();
 	test_crop_and_flip();
 	test_cutout();
 	test_extremes();

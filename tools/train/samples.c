@@ -296,50 +296,60 @@ static void choose_change(const struct samples *s, const struct samples_augment 
 	}
 }
 
-/* A row moved by @right, its other pixels @fill. */
-static void shift_row(const uint8_t *from, size_t w, int64_t right, uint8_t fill, uint8_t *to)
+/* From both ends, eight pixels at a time: half of all pictures go through here each epoch. */
+static void flip_row(uint8_t *row, size_t w)
 {
-	size_t by = (size_t)(right < 0 ? -right : right);
+	uint64_t head, tail;
+	uint8_t swap, *end;
 
-	if (by > w)
-		by = w;
-	if (right < 0) {
-		memset(to, fill, by);
-		memcpy(to + by, from, w - by);
-	} else {
-		memcpy(to, from + by, w - by);
-		memset(to + w - by, fill, by);
+	for (end = row + w; end - row >= 16; row += 8) {
+		end -= 8;
+		memcpy(&head, row, 8);
+		memcpy(&tail, end, 8);
+		head = __builtin_bswap64(head);
+		tail = __builtin_bswap64(tail);
+		memcpy(row, &tail, 8);
+		memcpy(end, &head, 8);
+	}
+	for (; end - row > 1; row++) {
+		swap = *--end;
+		*end = *row;
+		*row = swap;
 	}
 }
 
-static void flip_row(uint8_t *row, size_t w)
+/*
+ * A plane moved by ch->down and ch->right. One copy moves all of it; what came from a neighboring row
+ * or from nowhere is filled then.
+ */
+static void move_plane(const uint8_t *from, size_t h, size_t w, const struct change *ch,
+		       uint8_t fill, uint8_t *to)
 {
-	size_t x;
-	uint8_t swap;
+	size_t rows = (size_t)(ch->down < 0 ? -ch->down : ch->down), i;
+	size_t columns = (size_t)(ch->right < 0 ? -ch->right : ch->right);
+	int64_t by = ch->down * (int64_t)w + ch->right;
 
-	for (x = 0; x < w / 2; x++) {
-		swap = row[x];
-		row[x] = row[w - 1 - x];
-		row[w - 1 - x] = swap;
+	if (rows >= h || columns >= w) {
+		memset(to, fill, h * w);
+		return;
 	}
+	if (by < 0)
+		memcpy(to - by, from, h * w - (size_t)-by);
+	else
+		memcpy(to, from + by, h * w - (size_t)by);
+	memset(ch->down < 0 ? to : to + (h - rows) * w, fill, rows * w);
+	for (i = 0; columns && i < h; i++)
+		memset(ch->right < 0 ? to + i * w : to + (i + 1) * w - columns, fill, columns);
 }
 
 static void change_plane(const uint8_t *from, size_t h, size_t w, const struct change *ch,
 			 uint8_t fill, uint8_t *to)
 {
-	int64_t y;
 	size_t i;
 
-	for (i = 0; i < h; i++) {
-		y = (int64_t)i + ch->down;
-		if (y < 0 || y >= (int64_t)h) {
-			memset(to + i * w, fill, w);
-			continue;
-		}
-		shift_row(from + (size_t)y * w, w, ch->right, fill, to + i * w);
-		if (ch->flip)
-			flip_row(to + i * w, w);
-	}
+	move_plane(from, h, w, ch, fill, to);
+	for (i = 0; ch->flip && i < h; i++)
+		flip_row(to + i * w, w);
 	for (i = ch->top; i < ch->bottom; i++)
 		memset(to + i * w + ch->left, fill, ch->end - ch->left);
 }
