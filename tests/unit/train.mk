@@ -10,3 +10,5 @@ $(eval $(call unit_test,train_samples,tools/train/samples.c,$(TRAIN_NET_OBJS),\
 TRAIN_REF_SRCS := tests/unit/train_ref.c tests/unit/train_nets.c
 
 $(eval $(call unit_test,train_ref_test,$(TRAIN_REF_SRCS),$(TRAIN_NET_OBJS),$(NET_LIBS) $(IMG_LIBS)))
+$(eval $(call unit_test,train_checkpoint,tools/train/checkpoint.c,\
+	$(TOOLS_COMMON_SAN_OBJS) $(FQZ_SAN_OBJS),$(IMG_LIBS) $(FAIL_ALLOC)))

@@ -197,6 +197,50 @@ static void forget_temporary(struct file_writer *w)
 	w->tmp = NULL;
 }
 
+/* A rename lasts when its folder has reached the disk; some file systems have no such call. */
+static int sync_folder(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	int fd, ret = 0;
+
+	if (!folder)
+		return -ENOMEM;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	free(folder);
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) && errno != EINVAL && errno != ENOTSUP)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+int file_commit_synced(struct file_writer *w, char *err, size_t errlen)
+{
+	char *path;
+	int ret;
+
+	/* Neither a pipe nor a device is made to last. */
+	if (!w->tmp)
+		return file_commit(w, err, errlen);
+	path = strdup(w->path);
+	if (!path || fsync(w->fd)) {
+		ret = file_fail(err, errlen, w->path, "cannot be written", path ? errno : ENOMEM);
+		file_abandon(w);
+		free(path);
+		return ret;
+	}
+	ret = file_commit(w, err, errlen);
+	if (!ret) {
+		ret = sync_folder(path);
+		if (ret)
+			file_fail(err, errlen, path, "its folder cannot be synced", -ret);
+	}
+	free(path);
+	return ret;
+}
+
 int file_commit(struct file_writer *w, char *err, size_t errlen)
 {
 	int ret = 0;

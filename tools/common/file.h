@@ -45,6 +45,12 @@ int file_append(struct file_writer *w, const void *data, size_t len, char *err, 
 /** file_commit() - flush, rename, free the writer (on failure too: nothing is left behind). */
 int file_commit(struct file_writer *w, char *err, size_t errlen);
 
+/**
+ * file_commit_synced() - the same, with the bytes and then the name on the disk when it returns: after a
+ * power failure there is the old file or the new one
+ */
+int file_commit_synced(struct file_writer *w, char *err, size_t errlen);
+
 /** file_abandon() - remove the temporary and free the writer; NULL is allowed. */
 void file_abandon(struct file_writer *w);
 

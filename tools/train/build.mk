@@ -2,4 +2,5 @@
 # fqaccel-train.
 
 TRAIN_SRCS := \
+	tools/train/checkpoint.c \
 	tools/train/samples.c
