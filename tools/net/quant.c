@@ -123,116 +123,176 @@ static int top_exponent(const float *w, size_t n, const double *center, const ui
 	return t;
 }
 
+/* A grid as the rounding of many weights wants it. */
+struct rounder {
+	double sigma, center[2], half;
+	double value[17];	/* 0 and the shift values */
+	int low, top;		/* e of the smallest, and how far above it the largest is */
+	unsigned int base[2];	/* FORMAT.md 6.1: symbol of a component's mean */
+};
+
+static void rounder_init(struct rounder *r, const struct quant_grid *g)
+{
+	bool two = g->alphabet.mode == FQZ_RECENTRALIZED;
+	unsigned int e, count = g->alphabet.exponent_count;
+
+	r->sigma = g->sigma;
+	r->low = g->low;
+	r->top = (int)count - 1;
+	r->half = ldexp(1, g->low - 1);
+	r->value[0] = 0;
+	for (e = 0; e < count; e++)
+		r->value[1 + e] = ldexp(1, g->low + (int)e);
+	r->center[0] = two ? ldexp(-1, g->exponents[0]) : 0;
+	r->center[1] = two ? ldexp(1, g->exponents[1]) : 0;
+	r->base[0] = two ? 1 : 0;
+	r->base[1] = two ? 2 + 2 * count : 0;
+}
+
 /*
- * Nearest of 0 and +-2^e, e = low .. low + count - 1: 0, or 1 + 2 * (e - low) + (v < 0). Half way
- * the smaller one.
+ * Nearest of 0 and +-2^e, e = low .. low + top: 0, or 1 + 2 * (e - low) + (v < 0). Half way the
+ * smaller one. Training calls it for each weight at each step, so it looks at the bits.
  */
-static unsigned int shift_symbol(double v, int low, unsigned int count)
+static inline unsigned int shift_symbol(const struct rounder *r, double v)
 {
 	double m = fabs(v);
+	uint64_t bits;
 	int e;
 
-	if (m <= ldexp(1, low - 1))
-		return 0;
-	/* m = f * 2^e, f from 1/2 on: 2^(e-1), or 2^e from 3/4 on */
-	if (frexp(m, &e) <= 0.75)
-		e--;
-	e -= low;
-	e = e < 0 ? 0 : e >= (int)count ? (int)count - 1 : e;
-	return 1 + 2 * (unsigned int)e + (v < 0);
+	memcpy(&bits, &m, sizeof(bits));
+	/* From above 1.5 * 2^e on, where 2^(e+1) is nearer, the sum carries into the exponent. */
+	e = (int)((bits + (((uint64_t)1 << 51) - 1)) >> 52) - 1023 - r->low;
+	e = e < 0 ? 0 : e > r->top ? r->top : e;
+	return m > r->half ? 1 + 2 * (unsigned int)e + (v < 0) : 0;
 }
 
-/* FORMAT.md 6.1: component c starts at 1 or 2 + 2E, then its shift values. */
-static uint8_t recentralized_symbol(double t, int c, const int exponents[2], int low,
-				    unsigned int kept, double *error)
-{
-	double v = t - ldexp(c ? 1 : -1, exponents[c]);
-	unsigned int s = shift_symbol(v, low, kept);
-
-	*error = fabs(s ? fabs(v) - ldexp(1, low + (int)(s - 1) / 2) : v);
-	return (uint8_t)((c ? 2 + 2 * kept : 1) + s);
-}
-
-/* Of equally near ones that of the weight's sign. */
-static uint8_t nearer_symbol(double t, const int exponents[2], int low, unsigned int kept)
+/* Of equally near components that of the weight's sign. */
+static unsigned int nearer_symbol(const struct rounder *r, double t)
 {
 	double error[2];
-	uint8_t symbol[2];
+	unsigned int s[2];
 	int c;
 
-	for (c = 0; c < 2; c++)
-		symbol[c] = recentralized_symbol(t, c, exponents, low, kept, &error[c]);
-	return symbol[error[0] == error[1] ? t > 0 : error[1] < error[0]];
+	for (c = 0; c < 2; c++) {
+		double v = t - r->center[c];
+
+		s[c] = shift_symbol(r, v);
+		error[c] = fabs(fabs(v) - r->value[(s[c] + 1) / 2]);
+	}
+	c = error[0] == error[1] ? t > 0 : error[1] < error[0];
+	return r->base[c] + s[c];
+}
+
+void quant_project(const struct quant_grid *g, const float *w, const uint8_t *mask, size_t n,
+		   const uint8_t *component, uint8_t *symbols)
+{
+	struct rounder r;
+	size_t i;
+
+	rounder_init(&r, g);
+	if (g->alphabet.mode == FQZ_SHIFT)
+		for (i = 0; i < n; i++)
+			symbols[i] = (uint8_t)shift_symbol(&r, w[i]);
+	else if (component)
+		for (i = 0; i < n; i++) {
+			unsigned int c = component[i];
+
+			symbols[i] = (uint8_t)(r.base[c] +
+					       shift_symbol(&r, w[i] / r.sigma - r.center[c]));
+		}
+	else
+		for (i = 0; i < n; i++)
+			symbols[i] = (uint8_t)nearer_symbol(&r, w[i] / r.sigma);
+	for (i = 0; i < n; i++)
+		if (mask ? !mask[i] : w[i] == 0.0f)
+			symbols[i] = 0;
+}
+
+int quant_grid_init(struct quant_grid *g, enum fqz_mode mode, unsigned int bits, double sigma,
+		    const int exponents[2], int low)
+{
+	bool two = mode == FQZ_RECENTRALIZED;
+	int offset, rc;
+
+	g->sigma = two ? sigma : 1;
+	g->exponents[0] = two ? exponents[0] : 0;
+	g->exponents[1] = two ? exponents[1] : 0;
+	g->low = low;
+	rc = quant_alphabet_init(&g->alphabet, mode, bits, low, g->exponents[0], g->exponents[1],
+				 &offset);
+	g->scale = ldexp(g->sigma, offset);
+	return rc;
+}
+
+/* E of 2^k exponents are kept, the highest ones. */
+static int recentralize_init(struct quant_grid *g, unsigned int bits, double sigma,
+			     const int exponents[2], int bias)
+{
+	unsigned int all = 1u << (bits - 3), kept = fqz_exponent_count(FQZ_RECENTRALIZED, bits);
+
+	return quant_grid_init(g, FQZ_RECENTRALIZED, bits, sigma, exponents,
+			       (int)(all - kept) - bias);
 }
 
 int quant_recentralize(const float *w, size_t n, unsigned int bits, double sigma,
 		       const int exponents[2], int bias, const uint8_t *component,
 		       struct quant_alphabet *a, float *scale, uint8_t *symbols)
 {
-	/* E of 2^k exponents are kept, the highest ones. */
-	unsigned int all = 1u << (bits - 3), kept = fqz_exponent_count(FQZ_RECENTRALIZED, bits);
-	int low = (int)(all - kept) - bias, offset, rc;
-	double error;
-	size_t i;
+	struct quant_grid g;
+	int rc = recentralize_init(&g, bits, sigma, exponents, bias);
 
-	rc = quant_alphabet_init(a, FQZ_RECENTRALIZED, bits, low, exponents[0], exponents[1],
-				 &offset);
 	if (rc)
 		return rc;
-	*scale = (float)ldexp(sigma, offset);
-	for (i = 0; i < n; i++) {
-		double t = w[i] / sigma;
-
-		if (w[i] == 0.0f)
-			symbols[i] = 0;
-		else if (component)
-			symbols[i] = recentralized_symbol(t, component[i], exponents, low, kept,
-							  &error);
-		else
-			symbols[i] = nearer_symbol(t, exponents, low, kept);
-	}
+	*a = g.alphabet;
+	*scale = (float)g.scale;
+	quant_project(&g, w, NULL, n, component, symbols);
 	return 0;
 }
 
-static int shift_layer(const float *w, size_t n, unsigned int bits, struct quant_alphabet *a,
-		       float *scale, uint8_t *symbols)
+static int estimate_shift(const float *w, size_t n, unsigned int bits, struct quant_grid *g,
+			  uint8_t *component)
 {
-	unsigned int kept = fqz_exponent_count(FQZ_SHIFT, bits);
-	int low = top_exponent(w, n, NULL, NULL, 1, bits) - (int)kept + 1, offset, rc;
-	size_t i;
+	int top = top_exponent(w, n, NULL, NULL, 1, bits);
 
-	rc = quant_alphabet_init(a, FQZ_SHIFT, bits, low, 0, 0, &offset);
-	*scale = (float)ldexp(1, offset);
-	for (i = 0; !rc && i < n; i++)
-		symbols[i] = w[i] == 0.0f ? 0 : (uint8_t)shift_symbol(w[i], low, kept);
-	return rc;
+	memset(component, 0, n);
+	return quant_grid_init(g, FQZ_SHIFT, bits, 1, NULL,
+			       top - (int)fqz_exponent_count(FQZ_SHIFT, bits) + 1);
 }
 
-static int recentralize_layer(const float *w, size_t n, uint32_t layer,
-			      const struct quant_options *o, const struct gmm *g,
-			      struct quant_alphabet *a, float *scale, uint8_t *symbols)
+static int estimate_recentralized(const float *w, size_t n, uint64_t stream,
+				  const struct quant_options *o, const struct gmm *gmm,
+				  struct quant_grid *g, uint8_t *component)
 {
-	double sigma = gmm_sigma(g), center[2];
-	uint8_t *component = malloc(n);
-	int exponents[2], c, top, rc;
+	double sigma = gmm_sigma(gmm), center[2];
+	int exponents[2], c, top;
 	size_t i;
 
-	if (!component)
-		return -ENOMEM;
 	/* The ratio of mean and scale is rounded in the log domain, so both share a denominator. */
 	for (c = 0; c < 2; c++) {
-		exponents[c] = (int)lrint(log2(fabs(g->mean[c]) / sigma));
+		exponents[c] = (int)lrint(log2(fabs(gmm->mean[c]) / sigma));
 		center[c] = ldexp(c ? sigma : -sigma, exponents[c]);
 	}
 	for (i = 0; i < n; i++)
-		component[i] = (o->assign_nearest ? 0.5 : rng_uniform(o->seed, layer, i)) <
-			       gmm_posterior(g, w[i]);
+		component[i] = (o->assign_nearest ? 0.5 : rng_uniform(o->seed, stream, i)) <
+			       gmm_posterior(gmm, w[i]);
 	top = top_exponent(w, n, center, component, sigma, o->bits - 1);
 	/* top = 2^k - 1 - b, k = (n - 1) - 2 */
-	rc = quant_recentralize(w, n, o->bits, sigma, exponents,
-				(1 << (o->bits - 3)) - 1 - top,
-				o->assign_nearest ? NULL : component, a, scale, symbols);
-	free(component);
+	return recentralize_init(g, o->bits, sigma, exponents, (1 << (o->bits - 3)) - 1 - top);
+}
+
+int quant_estimate(const float *w, size_t n, uint64_t stream, const struct quant_options *o,
+		   struct gmm *gmm, struct quant_grid *g, uint8_t *component)
+{
+	int rc = gmm_fit(w, n, gmm);
+
+	if (rc)
+		return rc;
+	rc = -ERANGE;
+	if (quant_choose_mode(o, gmm) == FQZ_RECENTRALIZED)
+		rc = estimate_recentralized(w, n, stream, o, gmm, g, component);
+	/* Means too far from the scale for the format's integers: shift. */
+	if (rc == -ERANGE)
+		rc = estimate_shift(w, n, o->bits, g, component);
 	return rc;
 }
 
@@ -240,26 +300,25 @@ int quant_nearest(const float *w, size_t outputs, size_t sum, uint32_t layer,
 		  const struct quant_options *o, struct quant_weights *q)
 {
 	size_t n = outputs * sum, i;
-	float scale = 1;
-	int rc;
+	uint8_t *component = malloc(n);
+	struct quant_grid g;
+	int rc = -ENOMEM;
 
 	q->cut = 0;
 	q->symbols = malloc(n);
 	q->scale = malloc(outputs * sizeof(*q->scale));
-	if (!q->symbols || !q->scale)
-		return -ENOMEM;
-	rc = gmm_fit(w, n, &q->gmm);
+	if (!component || !q->symbols || !q->scale)
+		goto out;
+	rc = quant_estimate(w, n, layer, o, &q->gmm, &g, component);
 	if (rc)
-		return rc;
-	rc = -ERANGE;
-	if (quant_choose_mode(o, &q->gmm) == FQZ_RECENTRALIZED)
-		rc = recentralize_layer(w, n, layer, o, &q->gmm, &q->alphabet, &scale, q->symbols);
-	/* Means too far from the scale for the format's integers: shift. */
-	if (rc == -ERANGE)
-		rc = shift_layer(w, n, o->bits, &q->alphabet, &scale, q->symbols);
+		goto out;
+	quant_project(&g, w, NULL, n, o->assign_nearest ? NULL : component, q->symbols);
+	q->alphabet = g.alphabet;
 	for (i = 0; i < outputs; i++)
-		q->scale[i] = scale;
+		q->scale[i] = (float)g.scale;
 	for (i = 0; i < n; i++)
 		q->cut += w[i] == 0;
+out:
+	free(component);
 	return rc;
 }

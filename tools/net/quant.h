@@ -97,6 +97,49 @@ enum fqz_mode quant_choose_mode(const struct quant_options *o, const struct gmm 
 int quant_nearest(const float *w, size_t outputs, size_t sum, uint32_t layer,
 		  const struct quant_options *o, struct quant_weights *q);
 
+/*
+ * Where a layer's quantized weights lie: at sigma * 2^e on both sides of 0 (shift) or of the two
+ * means, or there.
+ */
+struct quant_grid {
+	struct quant_alphabet alphabet;
+	double sigma;		/* S; 1 in shift mode */
+	int exponents[2];	/* log2(|mean| / S) of the two components; 0 in shift mode */
+	int low;		/* e of the smallest shift value */
+	double scale;		/* a weight is this times its integer */
+};
+
+/**
+ * quant_grid_init() - with its alphabet
+ * @exponents: not read in shift mode
+ *
+ * Return: 0, or -ERANGE where the integers would be beyond FORMAT.md's limits.
+ */
+int quant_grid_init(struct quant_grid *g, enum fqz_mode mode, unsigned int bits, double sigma,
+		    const int exponents[2], int low);
+
+/**
+ * quant_estimate() - mixture, mode, components and b of the paper's sections 2 and 3
+ * @w:         0: pruned
+ * @stream:    with o->seed and the weight's number the key of its draw
+ * @component: result for each of @n weights, 0 or 1; 0 in shift mode
+ *
+ * Where the integers would be beyond FORMAT.md's limits, shift. Return: 0 or -ENOMEM.
+ */
+int quant_estimate(const float *w, size_t n, uint64_t stream, const struct quant_options *o,
+		   struct gmm *gmm, struct quant_grid *g, uint8_t *component);
+
+/**
+ * quant_project() - round to the grid
+ * @mask:      0 where a weight is pruned, else 1; NULL: those that are 0 are
+ * @component: of each weight, not read in shift mode; NULL: the one whose values come nearer
+ * @symbols:   result, 0 for pruned weights
+ *
+ * Half way between two values of a component the one nearer to its mean is taken.
+ */
+void quant_project(const struct quant_grid *g, const float *w, const uint8_t *mask, size_t n,
+		   const uint8_t *component, uint8_t *symbols);
+
 /**
  * quant_recentralize() - the inner step: round with given components
  * @sigma:     S, the common scale

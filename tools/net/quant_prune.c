@@ -23,6 +23,15 @@ uint32_t quant_select_code(float key)
 	return bits >> 31 ? ~bits : bits | 0x80000000u;
 }
 
+float quant_select_key(uint32_t code)
+{
+	uint32_t bits = code >> 31 ? code & 0x7fffffffu : ~code;
+	float key;
+
+	memcpy(&key, &bits, sizeof(key));
+	return key;
+}
+
 void quant_select_end(struct quant_select *s)
 {
 	uint32_t bin = 0;
@@ -88,8 +97,7 @@ int quant_prune(float *w, size_t n, size_t zeros)
 	return 0;
 }
 
-/* Of |w| over the weights that are not 0. */
-static void moments(const float *w, size_t n, double *mean, double *sigma)
+void quant_prune_moments(const float *w, size_t n, double *mean, double *sigma)
 {
 	double sum = 0, square = 0;
 	size_t count = 0, i;
@@ -110,7 +118,7 @@ static size_t below_threshold(const float *w, size_t n)
 	double mean, sigma;
 	size_t i, below = 0;
 
-	moments(w, n, &mean, &sigma);
+	quant_prune_moments(w, n, &mean, &sigma);
 	for (i = 0; i < n; i++)
 		below += fabs(w[i]) < QUANT_PRUNE_CUT * mean;
 	return below;
@@ -128,7 +136,7 @@ static void rank_layer(struct ranks *r, const struct net *net, const struct net_
 	r->column = column;
 	r->scale = 1;
 	r->offset = 0;
-	moments(l->weight, r->n, &mean, &sigma);
+	quant_prune_moments(l->weight, r->n, &mean, &sigma);
 	if (mean == 0)
 		return;
 	if (o->prune == QUANTIZE_PRUNE_DNS) {
@@ -141,7 +149,7 @@ static void rank_layer(struct ranks *r, const struct net *net, const struct net_
 	}
 }
 
-static size_t share(double sparsity, size_t n)
+size_t quant_prune_count(double sparsity, size_t n)
 {
 	/* A product such as 0.29 * 100 may come out just below what was meant. */
 	return (size_t)(sparsity * (double)n + 1e-6);
@@ -155,7 +163,7 @@ static void plan_network(const struct ranks *r, const uint32_t *index, size_t co
 
 	for (l = 0; l < count; l++)
 		total += r[l].n;
-	s->wanted = share(sparsity, total);
+	s->wanted = quant_prune_count(sparsity, total);
 	rank_select(r, count, s);
 	ties = s->wanted - s->below;
 	for (l = 0; l < count; l++)
@@ -189,11 +197,11 @@ int quant_prune_plan(const struct net *net, const struct quantize_options *o,
 		if (!net_layer_has_weights(l) || o->prune == QUANTIZE_PRUNE_NONE)
 			continue;
 		if (own >= 0) {
-			zeros[i] = share(own, n);
+			zeros[i] = quant_prune_count(own, n);
 		} else if (o->prune == QUANTIZE_PRUNE_DNS && o->sparsity == 0) {
 			zeros[i] = below_threshold(l->weight, n);
 		} else if (!o->prune_network) {
-			zeros[i] = share(o->sparsity, n);
+			zeros[i] = quant_prune_count(o->sparsity, n);
 		} else {
 			rank_layer(&r[count], net, l, o, columns ? columns[i] : NULL);
 			index[count++] = i;

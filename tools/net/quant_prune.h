@@ -23,6 +23,16 @@
 int quant_prune(float *w, size_t n, size_t zeros);
 
 /**
+ * quant_prune_count() - a share of @n weights as a number of them, rounded down
+ */
+size_t quant_prune_count(double sparsity, size_t n);
+
+/**
+ * quant_prune_moments() - mean and standard deviation of |w| over the weights that are not 0
+ */
+void quant_prune_moments(const float *w, size_t n, double *mean, double *sigma);
+
+/**
  * quant_prune_plan() - how many weights of each layer are to be 0
  * @o:       sparsities, scope and method
  * @columns: network scope by what weights are worth, else NULL: for each layer, by group and
@@ -49,6 +59,9 @@ struct quant_select {
 
 /** quant_select_code() - a key as an integer of the same order. */
 uint32_t quant_select_code(float key);
+
+/** quant_select_key() - the key of a code. */
+float quant_select_key(uint32_t code);
 
 /** quant_select_count() - a key of the pass. */
 static inline void quant_select_count(struct quant_select *s, uint32_t code)
