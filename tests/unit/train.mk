@@ -12,3 +12,8 @@ TRAIN_REF_SRCS := tests/unit/train_ref.c tests/unit/train_nets.c
 $(eval $(call unit_test,train_ref_test,$(TRAIN_REF_SRCS),$(TRAIN_NET_OBJS),$(NET_LIBS) $(IMG_LIBS)))
 $(eval $(call unit_test,train_checkpoint,tools/train/checkpoint.c,\
 	$(TOOLS_COMMON_SAN_OBJS) $(FQZ_SAN_OBJS),$(IMG_LIBS) $(FAIL_ALLOC)))
+
+# Convolutions and pools against plain loops.
+TRAIN_DNN_SRCS := tools/train/dnn.c tools/train/dnn_conv.c tools/train/dnn_pool.c tools/net/graph.c
+
+$(eval $(call unit_test,train_dnn,tests/unit/train_loops.c $(TRAIN_DNN_SRCS),,$(TRAIN_LIBS)))

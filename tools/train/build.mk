@@ -3,4 +3,18 @@
 
 TRAIN_SRCS := \
 	tools/train/checkpoint.c \
+	tools/train/dnn.c \
+	tools/train/dnn_conv.c \
+	tools/train/dnn_pool.c \
 	tools/train/samples.c
+
+# Programs that link any of it need these; oneDNN's threads are the compiler's OpenMP.
+TRAIN_LIBS := -ldnnl -fopenmp
+
+$(O)/obj/tools/train/%.o: tools/train/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
+
+$(O)/san/tools/train/%.o: tools/train/%.c $(O)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
