@@ -6,7 +6,15 @@ TRAIN_SRCS := \
 	tools/train/dnn.c \
 	tools/train/dnn_conv.c \
 	tools/train/dnn_pool.c \
-	tools/train/samples.c
+	tools/train/samples.c \
+	tools/train/tnet.c \
+	tools/train/tnet_backward.c \
+	tools/train/tnet_buffers.c \
+	tools/train/tnet_fold.c \
+	tools/train/tnet_forward.c \
+	tools/train/tnet_integer.c \
+	tools/train/tnet_integer_backward.c \
+	tools/train/tnet_integer_pool.c
 
 # Programs that link any of it need these; oneDNN's threads are the compiler's OpenMP.
 TRAIN_LIBS := -ldnnl -fopenmp

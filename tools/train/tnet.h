@@ -25,7 +25,8 @@ enum tnet_mode { TNET_TRAIN, TNET_EVAL, TNET_INTEGER };
 
 struct tnet_norm {
 	float *gamma, *beta, *gamma_grad, *beta_grad;	/* by channel */
-	float *mean, *var;	/* running ones: of the convolution's sums before any bias */
+	/* Running ones, of the convolution's sums before any bias; var is the unbiased variance. */
+	float *mean, *var;
 };
 
 struct tnet_layer {
@@ -40,14 +41,18 @@ struct tnet_layer {
 	float *scale, *scale_grad;	/* NET_AFFINE; else NULL */
 	bool fixed;		/* NET_AFFINE on the picture itself: is not trained */
 	struct tnet_norm *norm;	/* NULL: none */
-	/* TNET_INTEGER: gradients by lower_channels()' factor and bias. */
+	/*
+	 * TNET_INTEGER: gradients by lower_channels()' factor and bias, real values; NULL for layers
+	 * without and for fixed ones. Then grad is by the integer weights, and the gradients by
+	 * gamma, beta, bias and scale are left as they were.
+	 */
 	float *factor_grad, *offset_grad;
 };
 
 struct tnet_options {
 	uint32_t batch;		/* pictures in a forward pass, at least 1 */
 	enum dnn_type type;
-	bool norm;		/* a batch normalization behind each convolution but the last layer */
+	bool norm;		/* a batch normalization behind each weighted layer but the last one */
 	float norm_momentum;	/* share of the batch's moments in the running ones, 0.1 */
 };
 
@@ -86,6 +91,8 @@ void tnet_destroy(struct tnet *t);
  *
  * One forward pass in TNET_EVAL's manner, in which each normalization takes its input's moments
  * as mean and var, and gamma and beta such that it computes what it did before.
+ *
+ * Return: 0, or -EIO with dnn_error().
  */
 int tnet_norm_measure(struct tnet *t, const uint8_t *pixels, float pixel_scale);
 
@@ -98,9 +105,13 @@ void tnet_init(struct tnet *t, uint64_t seed);
 /**
  * tnet_forward() - run a whole batch
  * @pixels: [batch][c][h][w] bytes as the card takes them
- * @scale:  real value of a pixel step
+ * @scale:  real value of a pixel step; not read in TNET_INTEGER, whose network knows it
  *
- * Return: 0 or -EIO; t->logits holds the result.
+ * TNET_TRAIN moves the running moments by o.norm_momentum towards the batch's mean and unbiased
+ * variance. TNET_INTEGER looks first whether the sums of the weights as they are now are exact.
+ *
+ * Return: 0 (t->logits holds the result), -EIO with dnn_error(), -EINVAL without an integer network,
+ * -ENOMEM, or -ERANGE where tnet_integer_check() has something to say.
  */
 int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, float scale);
 
@@ -108,6 +119,11 @@ int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, flo
  * tnet_backward() - all gradients, from the gradient by the logits of the last forward pass, which
  *                   was in TNET_TRAIN or TNET_INTEGER
  * @dlogits: [batch][classes]
+ *
+ * What `used` points to must be as it was then. After TNET_INTEGER gradients pass all roundings as if
+ * these were not there, and stop where a value before its clamp lies outside its bounds.
+ *
+ * Return: 0, -EIO with dnn_error(), or -EINVAL after another pass or none.
  */
 int tnet_backward(struct tnet *t, const float *dlogits);
 
@@ -119,12 +135,27 @@ void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out);
 
 /**
  * tnet_integer_set() - what TNET_INTEGER computes with
- * @q: of t->net; its layers' integers may change from run to run, `used` holds the integer weights
+ * @q: of t->net or a network of its shape; must outlive the result. Its layers' integers may change
+ *     from run to run, its tensors' types and scales too. `used` holds the integer weights
  *
- * Return: 0, or -ERANGE with @err where a layer's sums could pass what single precision holds
- * exactly even with the input taken in two halves (FORMAT.md section 7 allows more).
+ * Beside bfloat16 this makes tensors in single precision. Return: 0, -ENOMEM, -EINVAL with @err where
+ * @q does not fit, or as tnet_integer_check().
  */
 int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err);
+
+/**
+ * tnet_integer_check() - whether single precision holds the sums
+ *
+ * A sum is exact below 2^24. Where sum |w| * max |x| is not, the input is taken in digits of fewer
+ * bits, each with a convolution of its own, added in 64 bits.
+ *
+ * Return: 0, or -ERANGE with @err that names a layer for which even one bit is too much, that is
+ * sum |w| of an output channel is 2^24 or more (FORMAT.md section 7 allows more).
+ */
+int tnet_integer_check(const struct tnet *t, struct net_error *err);
+
+/** tnet_bytes() - of all tensors with sums and gradients. */
+uint64_t tnet_bytes(const struct tnet *t);
 
 /**
  * tnet_fold() - the float network as the card's lowering wants it: normalizations folded
