@@ -260,7 +260,9 @@ static int lower_kind(struct qnet *q, const struct net_layer *l, struct fqz_laye
 	case NET_AVGPOOL:
 		f->kind = FQZ_AVGPOOL;
 		lower_window(f, l);
-		f->pool_rule = l->count_padding ? FQZ_POOL_PADDED : FQZ_POOL_IN_BOUNDS;
+		f->pool_rule = l->divisor ? FQZ_POOL_DIVISOR :
+			       l->count_padding ? FQZ_POOL_PADDED : FQZ_POOL_IN_BOUNDS;
+		f->divisor = l->divisor;
 		return 0;
 	case NET_GLOBALPOOL:
 		if (keeps_sum(q->net, l)) {
@@ -320,6 +322,16 @@ int lower_layer(struct qnet *q, uint32_t layer, struct net_error *err)
 	return rc || l->kind != NET_AFFINE ? rc : lower_affine(q, layer, err);
 }
 
+void lower_weights(struct fqz_layer *f, const struct quant_alphabet *a)
+{
+	f->mode = a->mode;
+	f->bits = a->bits;
+	f->exponent_count = a->exponent_count;
+	f->first_exponent = a->first_exponent;
+	f->mean_neg = a->mean_neg;
+	f->mean_pos = a->mean_pos;
+}
+
 /* A channel's 16-bit integers for bias shift @b; returns the error that they leave. */
 static double channel_params(double factor, double bias, int b, double range, int16_t *scale,
 			     int16_t *offset, uint8_t *shift)
@@ -342,14 +354,32 @@ static double channel_params(double factor, double bias, int b, double range, in
 	return fabs(ldexp(*scale, -s) - factor) * range + fabs(ldexp(*offset, b - s) - bias);
 }
 
+/* All channels with one bias shift; the sum of their squared errors, or a part of it above @enough. */
+static double channels_try(const struct qnet *q, struct qlayer *l, const double *factor,
+			   const double *bias, int b, double enough)
+{
+	const struct fqz_tensor *t = &q->tensors[l->f.output];
+	/* Outputs that matter are at most this large, so accumulators are (top + bias) / factor. */
+	double top = t->type == FQZ_S32 ? ldexp(1, LOWER_OUTPUT_BITS) : 256, loss = 0;
+	uint32_t c;
+
+	for (c = 0; c < t->c && !(loss > enough); c++) {
+		double f = factor[c] / t->scale, o = bias[c] / t->scale, e;
+		double range = f != 0 ? (top + fabs(o)) / fabs(f) : 0;
+
+		e = channel_params(f, o, b, range, &l->scale[c], &l->bias[c], &l->shift[c]);
+		loss += e * e;
+	}
+	return loss;
+}
+
 int lower_channels(struct qnet *q, uint32_t layer, const double *factor, const double *bias,
 		   struct net_error *err)
 {
 	struct qlayer *l = &q->layers[layer];
 	const struct fqz_tensor *t = &q->tensors[l->f.output];
-	double best = INFINITY, top;
-	uint32_t c;
-	int b, chosen = -1;
+	int b, chosen = -1, first = l->f.scale ? (int)l->f.bias_shift : 0;
+	double best = INFINITY, loss;
 
 	if (!l->scale) {
 		l->scale = calloc(t->c, sizeof(*l->scale));
@@ -358,30 +388,21 @@ int lower_channels(struct qnet *q, uint32_t layer, const double *factor, const d
 	}
 	if (!l->scale || !l->bias || !l->shift)
 		return net_nomem(err);
-	/* Outputs that matter are at most this large, so accumulators are (top + bias) / factor. */
-	top = t->type == FQZ_S32 ? ldexp(1, LOWER_OUTPUT_BITS) : 256;
-	for (b = 0; b <= LOWER_MAX_BIAS_SHIFT + 1; b++) {
-		double loss = 0;
-		/* After the search, once more with the best. */
-		int use = b <= LOWER_MAX_BIAS_SHIFT ? b : chosen;
+	/* The least error, of equal ones the smallest shift; the last best first, so that most others are
+	 * given up after a few channels. */
+	for (b = -1; b <= LOWER_MAX_BIAS_SHIFT; b++) {
+		int use = b < 0 ? first : b;
 
-		if (use < 0)
-			return net_fail(err,
-					"layer '%.200s': its scales or biases are beyond 16 bits",
-					l->f.name);
-		for (c = 0; c < t->c; c++) {
-			double f = factor[c] / t->scale, o = bias[c] / t->scale, e;
-			double range = f != 0 ? (top + fabs(o)) / fabs(f) : 0;
-
-			e = channel_params(f, o, use, range, &l->scale[c], &l->bias[c],
-					   &l->shift[c]);
-			loss += e * e;
-		}
-		if (loss < best) {
+		loss = channels_try(q, l, factor, bias, use, best);
+		if (loss < best || (loss == best && use < chosen)) {
 			best = loss;
-			chosen = b;
+			chosen = use;
 		}
 	}
+	if (chosen < 0)
+		return net_fail(err, "layer '%.200s': its scales or biases are beyond 16 bits",
+				l->f.name);
+	channels_try(q, l, factor, bias, chosen, INFINITY);
 	l->f.bias_shift = (uint32_t)chosen;
 	l->f.scale = l->scale;
 	l->f.bias = l->bias;

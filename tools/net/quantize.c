@@ -237,17 +237,6 @@ static int weights_unpack(struct quantizer *z, const struct net_layer *l, struct
 	return 0;
 }
 
-static void alphabet_copy(struct fqz_layer *f, const struct quant_weights *w)
-{
-	f->mode = w->alphabet.mode;
-	f->bits = w->alphabet.bits;
-	f->exponent_count = w->alphabet.exponent_count;
-	f->first_exponent = w->alphabet.first_exponent;
-	f->mean_neg = w->alphabet.mean_neg;
-	f->mean_pos = w->alphabet.mean_pos;
-	f->symbols = w->symbols;
-}
-
 /* The layer's weights, 0 where they are pruned by magnitude; the network keeps them all. */
 static const float *prune_weights(struct quantizer *z, const struct net_layer *l)
 {
@@ -376,7 +365,8 @@ static int quantize_layer(struct quantizer *z, uint32_t i)
 		if (!rc)
 			rc = weights_unpack(z, l, ql);
 		if (!rc) {
-			alphabet_copy(&ql->f, &ql->weights);
+			lower_weights(&ql->f, &ql->weights.alphabet);
+			ql->f.symbols = ql->weights.symbols;
 			rc = quantize_channels(z, l, ql);
 		}
 	}

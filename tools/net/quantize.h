@@ -86,10 +86,15 @@ int lower_tensors(struct qnet *q, const struct calib *c, enum calib_rule rule,
 /** lower_layer() - geometry and bounds of a layer, and all of it for kinds without weights. */
 int lower_layer(struct qnet *q, uint32_t layer, struct net_error *err);
 
+/** lower_weights() - a layer's fields that say what its symbols stand for. */
+void lower_weights(struct fqz_layer *f, const struct quant_alphabet *a);
+
 /**
  * lower_channels() - 16-bit requantization of a CONV, FC or AFFINE layer
  * @factor: real value of one unit of the accumulator, by channel
  * @bias:   real value to add, by channel
+ *
+ * Quicker where the layer had nearly the same before.
  */
 int lower_channels(struct qnet *q, uint32_t layer, const double *factor, const double *bias,
 		   struct net_error *err);
