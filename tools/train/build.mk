@@ -6,6 +6,7 @@ TRAIN_SRCS := \
 	tools/train/dnn.c \
 	tools/train/dnn_conv.c \
 	tools/train/dnn_pool.c \
+	tools/train/integer.c \
 	tools/train/samples.c \
 	tools/train/tnet.c \
 	tools/train/tnet_backward.c \
