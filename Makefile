@@ -109,7 +109,7 @@ check-build: build-all $(TESTS) $(TEST_DEPS)
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/include \
 		$(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/share/man/man1 \
-		$(DESTDIR)$(PREFIX)/share/man/man3
+		$(DESTDIR)$(PREFIX)/share/man/man3 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 755 $(filter $(O)/fqaccel-%,$(PROGRAMS)) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 lib/fqaccel.h $(DESTDIR)$(PREFIX)/include
 	install -m 644 $(O)/libfqaccel.a $(DESTDIR)$(PREFIX)/lib
@@ -119,6 +119,7 @@ install: all
 		>$(DESTDIR)$(PREFIX)/lib/pkgconfig/fqaccel.pc
 	install -m 644 $(filter %.1,$(MANPAGES)) $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 644 $(filter %.3,$(MANPAGES)) $(DESTDIR)$(PREFIX)/share/man/man3
+	install -m 644 $(filter %.5,$(MANPAGES)) $(DESTDIR)$(PREFIX)/share/man/man5
 
 .PHONY: clean
 clean:

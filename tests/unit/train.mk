@@ -17,3 +17,6 @@ $(eval $(call unit_test,train_checkpoint,tools/train/checkpoint.c,\
 TRAIN_DNN_SRCS := tools/train/dnn.c tools/train/dnn_conv.c tools/train/dnn_pool.c tools/net/graph.c
 
 $(eval $(call unit_test,train_dnn,tests/unit/train_loops.c $(TRAIN_DNN_SRCS),,$(TRAIN_LIBS)))
+
+$(eval $(call unit_test,train_netfile,tools/train/netfile.c,$(TRAIN_NET_OBJS),\
+	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))

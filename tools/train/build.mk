@@ -7,6 +7,7 @@ TRAIN_SRCS := \
 	tools/train/dnn_conv.c \
 	tools/train/dnn_pool.c \
 	tools/train/integer.c \
+	tools/train/netfile.c \
 	tools/train/samples.c \
 	tools/train/tnet.c \
 	tools/train/tnet_backward.c \
@@ -27,3 +28,5 @@ $(O)/obj/tools/train/%.o: tools/train/%.c $(O)/flags
 $(O)/san/tools/train/%.o: tools/train/%.c $(O)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
+
+MANPAGES += doc/man/fqaccel-train-net.5
