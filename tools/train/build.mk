@@ -6,8 +6,10 @@ TRAIN_SRCS := \
 	tools/train/dnn.c \
 	tools/train/dnn_conv.c \
 	tools/train/dnn_pool.c \
+	tools/train/fq.c \
 	tools/train/integer.c \
 	tools/train/netfile.c \
+	tools/train/prune.c \
 	tools/train/samples.c \
 	tools/train/tnet.c \
 	tools/train/tnet_backward.c \

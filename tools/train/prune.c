@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+/* Dynamic Network Surgery (prune.h). */
+#include "prune.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/quant_prune.h"
+
+#define SPLICE	1.1
+
+/* Layers with one c: all that share the network's sparsity, or one with its own. */
+struct group {
+	struct prune_layer *layers;
+	size_t count, weights;
+	bool shared;
+};
+
+static bool belongs(const struct group *g, const struct prune_layer *p)
+{
+	return !g->shared || p->sparsity < 0;
+}
+
+/*
+ * A weight lies below the threshold mean + c * deviation where (|w| - mean) / deviation < c; relative
+ * to the threshold it lies at |w| / threshold. What is 0 comes before all else.
+ */
+static inline uint32_t rank(float w, double offset, double factor)
+{
+	return w == 0 ? 0 : quant_select_code((float)((fabs(w) - offset) * factor));
+}
+
+static void layer_rank(const struct prune_layer *p, bool exact, double *offset, double *factor)
+{
+	*offset = exact ? 0 : p->mean;
+	if (exact)
+		*factor = p->threshold > 0 ? 1 / p->threshold : INFINITY;
+	else
+		*factor = p->deviation > 0 ? 1 / p->deviation : 1;
+}
+
+/* Find the code of the last of the s->wanted weights that come first. */
+static void select_weights(const struct group *g, bool exact, struct quant_select *s)
+{
+	double offset, factor;
+	size_t l, i;
+	int pass;
+
+	for (pass = 0; pass < 2; pass++) {
+		for (l = 0; l < g->count; l++) {
+			const struct prune_layer *p = &g->layers[l];
+
+			if (!belongs(g, p))
+				continue;
+			layer_rank(p, exact, &offset, &factor);
+			for (i = 0; i < p->n; i++)
+				quant_select_count(s, rank(p->w[i], offset, factor));
+		}
+		quant_select_end(s);
+	}
+}
+
+/* c such that @wanted weights, fewer than all, lie below the thresholds. */
+static void set_thresholds(struct group *g, size_t wanted, struct quant_select *s)
+{
+	double c;
+	size_t l;
+
+	for (l = 0; l < g->count; l++) {
+		struct prune_layer *p = &g->layers[l];
+
+		if (!belongs(g, p))
+			continue;
+		quant_prune_moments(p->w, p->n, &p->mean, &p->deviation);
+		/* Of weights of one magnitude, or a single one, a little to search in. */
+		p->deviation = fmax(p->deviation, 1e-6 * p->mean);
+	}
+	memset(s, 0, sizeof(*s));
+	s->wanted = wanted + 1;
+	select_weights(g, false, s);
+	/* Code 0: weights of 0 are enough. */
+	c = s->code ? quant_select_key(s->code) : -INFINITY;
+	for (l = 0; l < g->count; l++) {
+		struct prune_layer *p = &g->layers[l];
+
+		if (belongs(g, p))
+			p->threshold = wanted && s->code ? fmax(0, p->mean + c * p->deviation) : 0;
+	}
+}
+
+/* The last ones that tie are kept. */
+static void cut_exactly(struct group *g, size_t wanted, struct quant_select *s)
+{
+	double offset, factor;
+	uint64_t ties;
+	size_t l, i;
+
+	memset(s, 0, sizeof(*s));
+	s->wanted = wanted;
+	if (wanted)
+		select_weights(g, true, s);
+	ties = wanted - s->below;
+	for (l = 0; l < g->count; l++) {
+		struct prune_layer *p = &g->layers[l];
+
+		if (!belongs(g, p))
+			continue;
+		layer_rank(p, true, &offset, &factor);
+		for (i = 0; i < p->n; i++) {
+			uint32_t code = rank(p->w[i], offset, factor);
+			bool tie = code == s->code && ties;
+
+			p->mask[i] = !(code < s->code || tie);
+			ties -= tie;
+		}
+	}
+}
+
+static void cut_and_splice(struct prune_layer *p)
+{
+	double low = QUANT_PRUNE_CUT * p->threshold, high = SPLICE * p->threshold;
+	size_t i;
+
+	for (i = 0; i < p->n; i++) {
+		double m = fabs(p->w[i]);
+
+		p->mask[i] = m > high || (p->mask[i] && m >= low && m > 0);
+	}
+}
+
+static void count_cut(struct prune_layer *p)
+{
+	size_t i;
+
+	p->cut = p->n;
+	for (i = 0; i < p->n; i++)
+		p->cut -= p->mask[i];
+}
+
+static void update(struct group *g, double sparsity, bool exact, struct quant_select *s)
+{
+	size_t wanted = quant_prune_count(sparsity, g->weights), l;
+
+	if (!g->weights)
+		return;
+	set_thresholds(g, wanted, s);
+	if (exact)
+		cut_exactly(g, wanted, s);
+	for (l = 0; l < g->count; l++) {
+		if (!belongs(g, &g->layers[l]))
+			continue;
+		if (!exact)
+			cut_and_splice(&g->layers[l]);
+		count_cut(&g->layers[l]);
+	}
+}
+
+int prune_update(struct prune_layer *layers, size_t count, double sparsity, int exact)
+{
+	struct group shared = { .layers = layers, .count = count, .shared = true };
+	struct quant_select *s;
+	size_t l;
+
+	if (!(sparsity >= 0 && sparsity < 1))
+		return -EINVAL;
+	for (l = 0; l < count; l++) {
+		if (!(layers[l].sparsity < 1))
+			return -EINVAL;
+		if (layers[l].sparsity < 0)
+			shared.weights += layers[l].n;
+	}
+	s = malloc(sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	update(&shared, sparsity, exact, s);
+	for (l = 0; l < count; l++) {
+		struct group own = { .layers = &layers[l], .count = 1, .weights = layers[l].n };
+
+		if (layers[l].sparsity >= 0)
+			update(&own, layers[l].sparsity, exact, s);
+	}
+	free(s);
+	return 0;
+}
+
+double prune_ramp(double target, uint64_t step, uint64_t steps)
+{
+	double rest = step < steps ? 1 - (double)step / (double)steps : 0;
+
+	return target * (1 - rest * rest * rest);
+}
+
+void prune_start(struct prune_layer *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		p->mask[i] = p->w[i] != 0;
+	p->threshold = 0;
+	count_cut(p);
+}
+
+void prune_apply(const float *w, const uint8_t *mask, size_t n, float *used)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		used[i] = mask[i] ? w[i] : 0;
+}
+
+void prune_record(struct prune_layer *p, uint32_t layer, struct checkpoint_record *r)
+{
+	snprintf(p->name, sizeof(p->name), "layer.%u.mask", layer);
+	*r = (struct checkpoint_record){ p->name, p->mask, p->n };
+}
+
+int prune_restore(struct prune_layer *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->mask[i] > 1)
+			return -EBADMSG;
+	count_cut(p);
+	return 0;
+}
