@@ -158,7 +158,7 @@ static double unit_of(const struct integer *in, uint32_t i)
 {
 	const struct fq_layer *q = &in->fq[i];
 
-	return (double)q->alpha * q->sigma * in->q->tensors[in->t->net->layers[i].in[0]].scale;
+	return (double)fq_scale(q) * in->q->tensors[in->t->net->layers[i].in[0]].scale;
 }
 
 /* 1 / sqrt(var + eps) */
@@ -233,11 +233,11 @@ static int check_quantized(struct integer *in, uint32_t i, struct net_error *err
 
 	if (!in->t->layers[i].weights)
 		return 0;
-	if (!(q->sigma > 0) || !(q->share >= 1))
+	if (!(q->share >= 1))
 		return net_fail(err, "layer '%.200s': %s of its weights %s quantized; stage integer comes "
 				"after stage quantize", in->t->net->layers[i].name,
 				q->share > 0 ? "not all" : "none", q->share > 0 ? "are" : "is");
-	lower_weights(&in->q->layers[i].f, &q->alphabet);
+	lower_weights(&in->q->layers[i].f, &q->grid.alphabet);
 	return 0;
 }
 
@@ -258,14 +258,14 @@ static void weighted_gradients(struct integer *in, uint32_t i)
 {
 	struct tnet_layer *p = &in->t->layers[i];
 	struct fq_layer *q = &in->fq[i];
-	float to_real = (float)(1 / ((double)q->alpha * q->sigma));
+	float to_real = 1 / fq_scale(q);
 	double unit = unit_of(in, i), alpha = 0;
 	size_t k;
 	uint32_t c;
 
 	for (k = 0; k < p->weights; k++)
 		p->grad[k] *= to_real;
-	fq_gradient(q, p->weight, p->used, p->grad);
+	fq_gradient(q, p->used, p->grad);
 	for (c = 0; c < p->channels; c++) {
 		struct tnet_norm *n = p->norm;
 		double d = n ? inverse_deviation(n, c) : 1;
