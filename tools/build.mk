@@ -4,6 +4,9 @@
 
 TOOLS_COMMON_SRCS := \
 	tools/common/dataset.c \
+	tools/common/dataset_cifar.c \
+	tools/common/dataset_folder.c \
+	tools/common/dataset_idx.c \
 	tools/common/file.c \
 	tools/common/image.c \
 	tools/common/image_fit.c \

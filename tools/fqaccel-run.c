@@ -44,7 +44,7 @@ static const char help[] =
 "Usage: fqaccel-run [OPTION]... MODEL.fqz PICTURE...\n"
 "\n"
 "Runs a network on pictures and prints the likeliest classes of each. A PICTURE is a\n"
-"PPM, PGM, PNG or JPEG file, a folder of them, or a CIFAR-10 batch (.bin).\n"
+"PPM, PGM, PNG or JPEG file, a folder of them, a CIFAR-10 batch (.bin) or an IDX file.\n"
 "\n"
 "      --card CARD    auto (default: /dev/fqaccel0, or the soft card if the machine has\n"
 "                     no card), soft, or a device such as /dev/fqaccel1\n"

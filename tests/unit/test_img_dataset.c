@@ -195,6 +195,154 @@ static void test_cifar(void)
 	refuse("cifar", -EINVAL, "name one");
 }
 
+/* An IDX file of @count pictures of 2 rows and 3 columns; returns its length. */
+static size_t idx_pictures(uint8_t *to, uint8_t count)
+{
+	const uint8_t head[16] = { 0, 0, 8, 3, 0, 0, 0, count, 0, 0, 0, 2, 0, 0, 0, 3 };
+	size_t i;
+
+	memcpy(to, head, 16);
+	for (i = 0; i < (size_t)count * 6; i++)
+		to[16 + i] = (uint8_t)(10 * (i / 6) + i % 6);
+	return 16 + (size_t)count * 6;
+}
+
+static void write_bytes(const char *name, const void *data, size_t len)
+{
+	if (file_write(path(name), data, len, err, sizeof(err)))
+		bail("%s", err);
+}
+
+static void test_idx(void)
+{
+	static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 3, 7, 0, 255 };
+	uint8_t pictures[64];
+	size_t len = idx_pictures(pictures, 3), i;
+	struct dataset *ds;
+	struct img img;
+	bool gray = true;
+
+	folder("idx");
+	write_bytes("idx/t10k-images-idx3-ubyte", pictures, len);
+	ds = open_set("idx/t10k-images-idx3-ubyte");
+	ok(dataset_size(ds) == 3 && !dataset_labeled(ds), "an IDX file without labels");
+	dataset_close(ds);
+	write_bytes("idx/t10k-labels-idx1-ubyte", labels, sizeof(labels));
+	ds = open_set("idx/t10k-images-idx3-ubyte");
+	ok(dataset_size(ds) == 3 && dataset_labeled(ds), "the file of labels beside it is found");
+	ok(dataset_label(ds, 0) == 7 && dataset_label(ds, 1) == 0 && dataset_label(ds, 2) == 255,
+	   "labels");
+	is_int(dataset_get(ds, 1, &img, NULL, err, sizeof(err)), 0, "a picture");
+	ok(img.w == 3 && img.h == 2, "its size");
+	for (i = 0; i < 18; i++)
+		gray &= img.rgb[i] == 10 + i / 3;
+	ok(gray, "its pixels are gray");
+	img_free(&img);
+	is_str(strrchr(dataset_name(ds, 2), '/'), "/t10k-images-idx3-ubyte:2", "its name");
+	if (truncate(path("idx/t10k-images-idx3-ubyte"), (off_t)len - 1))
+		bail("truncate");
+	is_int(value(ds, 2), -1, "a picture that went away");
+	ok(strstr(err, "truncated"), "the text says so");
+	dataset_close(ds);
+	write_bytes("idx/t10k-images-idx3-ubyte", pictures, len);
+	ds = open_set("idx");
+	ok(dataset_size(ds) == 3 && dataset_label(ds, 2) == 255, "a folder of one IDX file");
+	dataset_close(ds);
+	/* The other usual name, and any name at all. */
+	folder("idx/other");
+	write_bytes("idx/other/train-images.idx3-ubyte", pictures, len);
+	write_bytes("idx/other/train-labels.idx1-ubyte", labels, sizeof(labels));
+	ds = open_set("idx/other/train-images.idx3-ubyte");
+	ok(dataset_size(ds) == 3 && dataset_label(ds, 0) == 7, "names with dots");
+	dataset_close(ds);
+	write_bytes("idx/other/some pictures", pictures, len);
+	ds = open_set("idx/other/some pictures");
+	ok(dataset_size(ds) == 3 && dataset_label(ds, 0) == -1, "an unusual name");
+	dataset_close(ds);
+}
+
+/* The IDX file with @len bytes @data at @at. */
+static void refuse_idx(size_t at, const void *data, size_t len, int code, const char *text)
+{
+	uint8_t pictures[64];
+	size_t whole = idx_pictures(pictures, 3);
+
+	memcpy(pictures + at, data, len);
+	write_bytes("hostile/x-images-idx3-ubyte", pictures, whole);
+	refuse("hostile/x-images-idx3-ubyte", code, text);
+}
+
+static void test_idx_refusals(void)
+{
+	static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 4, 7, 0, 255, 0 };
+	uint8_t pictures[64];
+	size_t len = idx_pictures(pictures, 3);
+
+	folder("hostile");
+	refuse_idx(4, "\0\0\0\2", 4, -EBADMSG, "2 pictures of 2 x 3 pixels has 28 bytes, not 34");
+	refuse_idx(4, "\0\0\0\4", 4, -EBADMSG, "4 pictures of 2 x 3 pixels has 40 bytes, not 34");
+	refuse_idx(4, "\0\0\0\0", 4, -EBADMSG, "without pictures");
+	refuse_idx(8, "\0\0\0\0", 4, -EBADMSG, "without pictures");
+	refuse_idx(12, "\0\0\0\0", 4, -EBADMSG, "without pictures");
+	refuse_idx(4, "\377\377\377\377\377\377\377\377\377\377\377\377", 12, -EFBIG, "too many");
+	refuse_idx(4, "\1\0\0\1", 4, -EFBIG, "too many");
+	refuse_idx(8, "\0\1\0\0", 4, -EFBIG, "too many");
+	refuse_idx(8, "\0\0\377\377\0\0\377\377", 8, -EFBIG, "too many");
+	/* A product that 64 bits would hold, but 32 would not: 2^24 x 2^8 x 2^8 + 34 is 34 there. */
+	refuse_idx(4, "\1\0\0\0\0\0\1\0\0\0\1\0", 12, -EBADMSG, "1099511627792 bytes");
+	refuse_idx(3, "\1", 1, -EOPNOTSUPP, "of labels");
+	refuse_idx(3, "\4", 1, -EOPNOTSUPP, "of another kind");
+	refuse_idx(2, "\15", 1, -EOPNOTSUPP, "of another kind");
+	refuse_idx(0, "\37\213", 2, -EOPNOTSUPP, "gunzip");
+	write_bytes("hostile/x-images-idx3-ubyte", pictures, 15);
+	refuse("hostile/x-images-idx3-ubyte", -EBADMSG, "not an IDX file");
+	write_bytes("hostile/x-images-idx3-ubyte", pictures, len);
+	write_bytes("hostile/x-labels-idx1-ubyte.gz", "\37\213", 2);
+	refuse("hostile/x-images-idx3-ubyte", -EOPNOTSUPP, "x-labels-idx1-ubyte.gz: is compressed");
+	write_bytes("hostile/x-labels-idx1-ubyte", labels, sizeof(labels));
+	refuse("hostile/x-images-idx3-ubyte", -EBADMSG, "one label for each");
+	write_bytes("hostile/x-labels-idx1-ubyte", labels, sizeof(labels) - 1);
+	refuse("hostile/x-images-idx3-ubyte", -EBADMSG, "one label for each");
+	write_bytes("hostile/x-labels-idx1-ubyte", labels, 7);
+	refuse("hostile/x-images-idx3-ubyte", -EBADMSG, "not an IDX file of labels");
+	write_bytes("hostile/x-labels-idx1-ubyte", pictures, len);
+	refuse("hostile/x-images-idx3-ubyte", -EBADMSG, "not an IDX file of labels");
+	unlink(path("hostile/x-labels-idx1-ubyte"));
+	unlink(path("hostile/x-labels-idx1-ubyte.gz"));
+	write_bytes("hostile/y-images-idx3-ubyte", pictures, len);
+	refuse("hostile", -EINVAL, "several IDX files of pictures; name one");
+	unlink(path("hostile/y-images-idx3-ubyte"));
+	picture("hostile/1.ppm", 1);
+	refuse("hostile", -EINVAL, "name one");
+	folder("compressed");
+	write_bytes("compressed/train-images-idx3-ubyte.gz", "\37\213", 2);
+	refuse("compressed", -EOPNOTSUPP, "gunzip");
+}
+
+/* Gray pictures reach a gray network as they are, a color network three times. */
+static void test_gray(void)
+{
+	static uint8_t pictures[16 + 256], chw[3 * 256];
+	const uint8_t head[16] = { 0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 16, 0, 0, 0, 16 };
+	struct dataset *ds;
+	struct img img;
+	size_t i;
+
+	memcpy(pictures, head, 16);
+	for (i = 0; i < 256; i++)
+		pictures[16 + i] = (uint8_t)i;
+	write_bytes("all-values", pictures, sizeof(pictures));
+	ds = open_set("all-values");
+	if (dataset_get(ds, 0, &img, NULL, err, sizeof(err)))
+		bail("%s", err);
+	ok(!img_prepare(&img, IMG_GRAY, 1, 16, 16, 0, chw) && !memcmp(chw, pictures + 16, 256),
+	   "a gray network takes a gray picture as it is");
+	ok(!img_prepare(&img, IMG_BGR, 3, 16, 16, 0, chw) && !memcmp(chw, pictures + 16, 256) &&
+	   !memcmp(chw + 256, chw, 256) && !memcmp(chw + 512, chw, 256), "a color network as three");
+	img_free(&img);
+	dataset_close(ds);
+}
+
 static void test_refusals(void)
 {
 	refuse("absent", -ENOENT, "No such file");
@@ -315,6 +463,9 @@ int main(void)
 	test_flat();
 	test_folders();
 	test_cifar();
+	test_idx();
+	test_idx_refusals();
+	test_gray();
 	test_refusals();
 	test_files();
 	test_pipe();

@@ -46,6 +46,33 @@ static int open_set(const char *path)
 	return ret;
 }
 
+static int read_idx(const char *path)
+{
+	struct dataset *ds;
+	struct img img;
+	int ret;
+
+	ret = dataset_open(path, &ds, err, sizeof(err));
+	if (ret)
+		return ret;
+	ret = dataset_get(ds, 1, &img, NULL, err, sizeof(err));
+	if (!ret)
+		img_free(&img);
+	dataset_close(ds);
+	return ret;
+}
+
+/* Two pictures of one pixel. */
+static void write_idx(void)
+{
+	static const char pictures[] = "\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\1ab";
+	static const char labels[] = "\0\0\10\1\0\0\0\2\0\1";
+
+	if (file_write("x-images-idx3-ubyte", pictures, sizeof(pictures) - 1, err, sizeof(err)) ||
+	    file_write("x-labels-idx1-ubyte", labels, sizeof(labels) - 1, err, sizeof(err)))
+		bail("%s", err);
+}
+
 static int write_file(const char *path)
 {
 	return file_write(path, "text", 4, err, sizeof(err));
@@ -88,7 +115,10 @@ int main(void)
 	each(open_set, ".");
 	each(write_file, "new");
 	each(write_file, "new");
-	if (system("rm new a/1.ppm b/2.ppm && rmdir a b"))
+	write_idx();
+	each(read_idx, "x-images-idx3-ubyte");
+	each(open_set, ".");
+	if (system("rm x-* new a/1.ppm b/2.ppm && rmdir a b"))
 		bail("there is something else");
 	is_int(rmdir(root), 0, "no temporary file is left");
 	return tap_done();

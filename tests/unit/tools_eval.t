@@ -53,6 +53,17 @@ perl -e 'local $/; open F, "<", "demo/ship.ppm"; binmode F; binmode STDOUT; my $
 run fqaccel-eval --json $sample "$tmp/one.bin"
 ok "a CIFAR-10 batch" json '$j->{images} == 1 && $j->{top5} == 100'
 
+# --- an IDX file of it, in gray; the labels lie beside it ---
+perl -e 'local $/; open F, "<", "demo/ship.ppm"; binmode F; binmode STDOUT; my $d = <F>;
+	my $p = substr($d, length($d) - 96 * 96 * 3); print pack "N4", 0x803, 2, 96, 96;
+	for (1, 2) { for my $i (0 .. 96 * 96 - 1) { print substr($p, 3 * $i + 1, 1) } }' >"$tmp/one-images-idx3-ubyte"
+fails 1 "has no label" "an IDX file without labels" fqaccel-eval $sample "$tmp/one-images-idx3-ubyte"
+printf '\0\0\010\001\0\0\0\002\010\010' >"$tmp/one-labels-idx1-ubyte"
+run fqaccel-eval --json $sample "$tmp/one-images-idx3-ubyte"
+ok "an IDX file" json '$j->{images} == 2 && $j->{top5} == 100'
+gzip -n "$tmp/one-images-idx3-ubyte"
+fails 1 "gunzip it first" "a compressed one" fqaccel-eval $sample "$tmp/one-images-idx3-ubyte.gz"
+
 # --- refusals ---
 fails 1 "has no label" "pictures without a label" fqaccel-eval $sample demo
 cp demo/ship.ppm "$tmp/numbered/0010.ppm"

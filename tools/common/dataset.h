@@ -5,15 +5,19 @@
  * A path may be
  *   - a picture: no label;
  *   - a CIFAR-10 batch, a file named *.bin of 3073-byte records: a label and 32 x 32 pixels;
+ *   - an IDX file of 8-bit gray pictures, as MNIST has: told by its first bytes. If the name holds
+ *     "images" and "idx3", the labels are those of the file beside it whose name has "labels" and
+ *     "idx1" there; else there are none;
  *   - a folder of pictures: a name of digits alone, such as 0042.jpg, is the class; others have
  *     no label;
  *   - a folder of CIFAR-10 batches: all of them in a row;
+ *   - a folder with one IDX file of pictures, whose name ends in idx3-ubyte;
  *   - a folder of folders, one for each class, with pictures in them. If all folders' names are
  *     digits these are the classes, else the class is the folder's place
  *     in the order; dataset_match_classes() goes by the network's class names instead.
  *
  * Names are ordered bytewise. Hidden files, and files whose names do not end like a
- * picture's (.jpg .jpeg .png .ppm .pgm .pnm) or batch's (.bin), are passed over.
+ * picture's (.jpg .jpeg .png .ppm .pgm .pnm), a batch's (.bin) or an IDX file's, are passed over.
  */
 #ifndef TOOLS_DATASET_H
 #define TOOLS_DATASET_H
@@ -31,8 +35,9 @@ struct dataset;
  * @ds:  to be closed with dataset_close()
  * @err: one line that begins with a path, or with "data set" where there is none
  *
- * Return: 0, -ENOENT (nothing, or no picture), -EBADMSG (a broken batch file), -EINVAL (a mixture),
- * -EFBIG (too many), -ENOMEM, or what the system said.
+ * Return: 0, -ENOENT (nothing, or no picture), -EBADMSG (a broken batch or IDX file), -EINVAL (a
+ * mixture, several IDX files), -EOPNOTSUPP (compressed, or another kind of IDX file), -EFBIG (too
+ * many), -ENOMEM, or what the system said.
  */
 int dataset_open(const char *path, struct dataset **ds, char *err, size_t errlen);
 
@@ -58,7 +63,7 @@ int dataset_get(const struct dataset *ds, size_t i, struct img *out, int *label,
 int dataset_label(const struct dataset *ds, size_t i);
 
 /**
- * dataset_name() - a picture's file, or "batch.bin:7" for record 7
+ * dataset_name() - a picture's file, or "batch.bin:7" for picture 7, from 0, of such a file
  *
  * Lives as long as the data set.
  */

@@ -197,11 +197,18 @@ static void forget_temporary(struct file_writer *w)
 	w->tmp = NULL;
 }
 
+/* The folder that a file is in, or would be; NULL when out of memory. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+}
+
 /* A rename lasts when its folder has reached the disk; some file systems have no such call. */
 static int sync_folder(const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	char *folder = folder_of(path);
 	int fd, ret = 0;
 
 	if (!folder)
@@ -285,11 +292,9 @@ int file_write(const char *path, const void *data, size_t len, char *err, size_t
 	return file_commit(w, err, errlen);
 }
 
-/* The folder that a file is in, or would be. */
 static bool stat_folder(const char *path, struct stat *st)
 {
-	const char *slash = strrchr(path, '/');
-	char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+	char *folder = folder_of(path);
 	bool there = folder && !stat(folder, st);
 
 	free(folder);

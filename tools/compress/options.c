@@ -23,7 +23,7 @@ static const char usage[] =
 "and write the image that an fqaccel card runs.\n"
 "\n"
 "  -o, --output FILE       image to write\n"
-"  -c, --calibrate PATH    folder of pictures, picture, or CIFAR-10 .bin file\n"
+"  -c, --calibrate PATH    folder of pictures, picture, CIFAR-10 .bin or IDX file\n"
 "      --pictures N        at most N of them (512), evenly taken\n"
 "      --evaluate PATH     labeled pictures to measure the finished image on\n"
 "  -b, --bits N            bits of a weight, 3 to 8 (5)\n"
