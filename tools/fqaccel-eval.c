@@ -20,6 +20,7 @@
 
 struct options {
 	const char *card;
+	const char *per_picture;
 	uint64_t limit, jobs, batch;
 	bool json, compare_float;
 };
@@ -38,6 +39,7 @@ struct eval {
 	struct netf *netf;
 	float *real;			/* its output */
 	size_t float_top1, float_top5, agree;
+	struct file_writer *per_picture;
 	char err[512];
 };
 
@@ -56,6 +58,7 @@ static const char help[] =
 "      --batch N        pictures in one run of the card\n"
 "      --compare-float  execute the quantized network in floating point as well, and say\n"
 "                       how often both choose the same class\n"
+"      --per-picture FILE  write a line for each picture: its label, the first class, its name\n"
 "      --json           print one JSON document\n"
 "  -h, --help           print this and exit\n"
 "  -V, --version        print the version and exit\n"
@@ -111,6 +114,29 @@ static int compare(struct eval *e, const void *output, const uint8_t *chw, uint3
 	return 0;
 }
 
+/* For comparisons picture by picture; @output's first class. */
+static int write_picture(struct eval *e, size_t i, const void *output, uint32_t label)
+{
+	struct ranked first;
+	char *line, *p;
+	int ret;
+
+	classify_top(&e->info.output, output, 1, &first);
+	if (asprintf(&line, "%u %u %s", label, first.class,
+		     dataset_name(e->ds, picture(e, i))) < 0) {
+		snprintf(e->err, sizeof(e->err), "out of memory");
+		return -1;
+	}
+	/* Names may hold line feeds. */
+	for (p = line; *p; p++)
+		if ((unsigned char)*p < 0x20)
+			*p = '_';
+	*p = '\n';
+	ret = file_append(e->per_picture, line, (size_t)(p - line) + 1, e->err, sizeof(e->err));
+	free(line);
+	return ret ? -1 : 0;
+}
+
 static int done(void *opaque, size_t i, const void *output, const uint8_t *chw, const char *err)
 {
 	struct eval *e = opaque;
@@ -128,6 +154,8 @@ static int done(void *opaque, size_t i, const void *output, const uint8_t *chw, 
 	e->top5 += rank < TOP_K;
 	if (e->netf)
 		ret = compare(e, output, chw, label);
+	if (!ret && e->per_picture)
+		ret = write_picture(e, i, output, label);
 	cli_progress(i + 1, e->count);
 	return ret;
 }
@@ -261,13 +289,24 @@ static int measure(struct eval *e, char **args)
 		.model = e->model, .count = e->count, .batch = (uint32_t)e->opt.batch,
 		.jobs = (unsigned int)e->opt.jobs, .fill = fill, .done = done, .opaque = e,
 	};
-	double begin = now();
+	double begin;
 	char err[512];
+	int ret;
 
 	e->err[0] = '\0';
+	if (e->opt.per_picture &&
+	    file_create(e->opt.per_picture, &e->per_picture, e->err, sizeof(e->err)))
+		return cli_error("%s", e->err);
+	begin = now();
 	if (pipeline_run(&p, err, sizeof(err)))
 		return cli_error("%s", e->err[0] ? e->err : err);
 	e->seconds = now() - begin;
+	if (e->per_picture) {
+		ret = file_commit(e->per_picture, e->err, sizeof(e->err));
+		e->per_picture = NULL;
+		if (ret)
+			return cli_error("%s", e->err);
+	}
 	if (e->seconds < 1e-6)
 		e->seconds = 1e-6;
 	cli_progress_clear();
@@ -290,6 +329,7 @@ static int eval(const struct options *opt, char **args)
 	ret = open_all(&e, args, image, len);
 	if (!ret)
 		ret = measure(&e, args);
+	file_abandon(e.per_picture);
 	netf_close(e.netf);
 	free(e.real);
 	fqaccel_model_close(e.model);
@@ -299,7 +339,8 @@ static int eval(const struct options *opt, char **args)
 	return ret;
 }
 
-enum { OPT_CARD = 256, OPT_LIMIT, OPT_JOBS, OPT_BATCH, OPT_FLOAT, OPT_JSON, OPT_HELP, OPT_VERSION };
+enum { OPT_CARD = 256, OPT_LIMIT, OPT_JOBS, OPT_BATCH, OPT_FLOAT, OPT_PICTURE, OPT_JSON,
+       OPT_HELP, OPT_VERSION };
 
 static const struct option long_options[] = {
 	{ "card", required_argument, NULL, OPT_CARD },
@@ -307,6 +348,7 @@ static const struct option long_options[] = {
 	{ "jobs", required_argument, NULL, OPT_JOBS },
 	{ "batch", required_argument, NULL, OPT_BATCH },
 	{ "compare-float", no_argument, NULL, OPT_FLOAT },
+	{ "per-picture", required_argument, NULL, OPT_PICTURE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
@@ -328,6 +370,9 @@ static bool take_option(int c, struct options *opt)
 		return cli_number("--batch", optarg, 1, 65536, &opt->batch);
 	case OPT_FLOAT:
 		opt->compare_float = true;
+		return true;
+	case OPT_PICTURE:
+		opt->per_picture = optarg;
 		return true;
 	case OPT_JSON:
 		opt->json = true;

@@ -25,13 +25,33 @@ run fqaccel-eval --json $sample "$tmp/named"
 ok "folders named after classes: exit status 0" exits 0
 ok "all six are right" json '$j->{images} == 6 && $j->{top1} == 100 && $j->{top5} == 100'
 mkdir "$tmp/named/dog"
-cp demo/truck.ppm "$tmp/named/dog"
+cp demo/truck.ppm "$tmp/named/dog/tru
+ck.ppm"
 run fqaccel-eval --json --jobs 3 --batch 2 $sample "$tmp/named"
 ok "a truck that is labeled a dog is wrong" json '$j->{images} == 7 && abs($j->{top1} - 600 / 7) < 0.001'
 run fqaccel-eval $sample "$tmp/named"
 ok "as text" prints "top-1       85.71 %"
 run fqaccel-eval --json --limit 2 $sample "$tmp/named"
 ok "--limit" json '$j->{images} == 2'
+
+# --- a line for each picture ---
+run fqaccel-eval --jobs 2 --per-picture "$tmp/lines" $sample "$tmp/named"
+ok "--per-picture" exits 0
+sed "s,$tmp/,," "$tmp/lines" >"$tmp/got"
+cat >"$tmp/want" <<-EOF
+	0 0 named/airplane/x.ppm
+	1 1 named/automobile/x.ppm
+	2 2 named/bird/x.ppm
+	4 4 named/deer/x.ppm
+	5 9 named/dog/tru_ck.ppm
+	6 6 named/frog/x.ppm
+	8 8 named/ship/x.ppm
+EOF
+ok "a line for each picture: label, class, name" cmp "$tmp/got" "$tmp/want"
+echo before >"$tmp/lines"
+fails 1 "No such file" "absent data" fqaccel-eval --per-picture "$tmp/lines" $sample "$tmp/absent"
+ok "after a failure the file is as it was" grep -qx before "$tmp/lines"
+fails 1 "cannot be" "a folder that is not there" fqaccel-eval --per-picture "$tmp/no/lines" $sample "$tmp/named"
 
 # --- pictures named after classes' numbers: those of demo/cifar10.classes ---
 n=0
