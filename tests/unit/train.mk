@@ -20,3 +20,5 @@ $(eval $(call unit_test,train_dnn,tests/unit/train_loops.c $(TRAIN_DNN_SRCS),,$(
 
 $(eval $(call unit_test,train_netfile,tools/train/netfile.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
+TRAIN_OPS_SRCS := $(patsubst %,tools/train/ops%.c,_loss _v1 _v3 _v4) tools/train/ops.c
+$(eval $(call unit_test,train_ops,tests/unit/train_loops.c $(TRAIN_OPS_SRCS),,$(TRAIN_LIBS)))

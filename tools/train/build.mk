@@ -9,6 +9,11 @@ TRAIN_SRCS := \
 	tools/train/fq.c \
 	tools/train/integer.c \
 	tools/train/netfile.c \
+	tools/train/ops.c \
+	tools/train/ops_loss.c \
+	tools/train/ops_v1.c \
+	tools/train/ops_v3.c \
+	tools/train/ops_v4.c \
 	tools/train/prune.c \
 	tools/train/samples.c \
 	tools/train/tnet.c \
@@ -23,12 +28,21 @@ TRAIN_SRCS := \
 # Programs that link any of it need these; oneDNN's threads are the compiler's OpenMP.
 TRAIN_LIBS := -ldnnl -fopenmp
 
+# The kernels, one object for each level of the instruction set: loops become vectors, but no sum is
+# taken in another order or contracted, so that all levels give the same bits.
+TRAIN_FLAGS_ops := -ffp-contract=off
+TRAIN_FLAGS_ops_loss := -ffp-contract=off
+TRAIN_LOOP_FLAGS := -O3 -ffp-contract=off -fno-trapping-math -fno-math-errno
+TRAIN_FLAGS_ops_v1 := $(TRAIN_LOOP_FLAGS)
+TRAIN_FLAGS_ops_v3 := $(TRAIN_LOOP_FLAGS) -march=x86-64-v3
+TRAIN_FLAGS_ops_v4 := $(TRAIN_LOOP_FLAGS) -march=x86-64-v4
+
 $(O)/obj/tools/train/%.o: tools/train/%.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) -fopenmp $(TRAIN_FLAGS_$*) -MMD -MP -c -o $@ $<
 
 $(O)/san/tools/train/%.o: tools/train/%.c $(O)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fopenmp -MMD -MP -c -o $@ $<
+	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fopenmp $(TRAIN_FLAGS_$*) -MMD -MP -c -o $@ $<
 
 MANPAGES += doc/man/fqaccel-train-net.5
