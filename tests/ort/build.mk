@@ -2,9 +2,9 @@
 # Exported networks on an independent engine.
 
 $(eval $(call unit_test,test_export_memory,$(filter tools/compress/export_%,$(COMPRESS_SRCS)) \
-	tools/common/cli.c tools/common/file.c,$(O)/san/gen/onnx.pb-c.o $(FQZ_SAN_OBJS),-lprotobuf-c $(FAIL_ALLOC)))
+	tools/net/onnx_pieces.c tools/common/cli.c tools/common/file.c,$(O)/san/gen/onnx.pb-c.o $(FQZ_SAN_OBJS),-lprotobuf-c $(FAIL_ALLOC)))
 
-TESTS += tests/ort/export.t
+TESTS += tests/ort/export.t tests/ort/write.t
 TEST_DEPS += $(O)/tests/ort_card $(O)/tests/ort_nets
 
 $(O)/tests/ort_card: $(patsubst %.c,$(O)/san/%.o,tests/ort/card_tensors.c tools/common/cli.c \

@@ -8,6 +8,8 @@ $(eval $(call unit_test,test_onnx_import,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NE
 $(foreach t,refuse external,\
 	$(eval $(call unit_test,test_onnx_$(t),$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS))))
 $(eval $(call unit_test,test_onnx_memory,$(ONNX_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS) $(FAIL_ALLOC)))
+$(eval $(call unit_test,test_onnx_write,tests/unit/train_nets.c,$(NET_TEST_OBJS),\
+	$(NET_LIBS) $(FAIL_ALLOC)))
 QUANT_TEST_SRCS := tests/unit/quant_net.c
 $(foreach t,paper feedback knobs,\
 	$(eval $(call unit_test,test_quant_$(t),$(QUANT_TEST_SRCS),$(NET_TEST_OBJS),$(NET_LIBS))))

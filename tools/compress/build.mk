@@ -9,7 +9,6 @@ COMPRESS_SRCS := \
 	tools/compress/compare.c \
 	tools/compress/compare_report.c \
 	tools/compress/compare_run.c \
-	tools/compress/export_build.c \
 	tools/compress/export_layers.c \
 	tools/compress/export_onnx.c \
 	tools/compress/image.c \

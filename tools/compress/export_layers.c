@@ -180,7 +180,8 @@ void export_dequantize(struct export *e, uint32_t tensor, char *quantized)
 	export_node(e, "DequantizeLinear", name, quantized, export_text(e, "t%u_scale", tensor),
 		    export_text(e, "t%u_zero", tensor), NULL);
 	if (tensor != e->img->layer_count)
-		export_declare(e, export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, t, true));
+		export_declare(e, export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, t->c,
+					       t->h, t->w));
 }
 
 /* To 8 bits and back. */
@@ -193,7 +194,7 @@ static void quantize(struct export *e, const struct fqz_layer *l, char *x)
 	export_node(e, "QuantizeLinear", q, x, export_scalar(e, part(e, l, "scale"), y->scale),
 		    export_zero(e, part(e, l, "zero"), is_unsigned), NULL);
 	export_declare(e, export_value(e, q, is_unsigned ? ONNX__TENSOR_PROTO__DATA_TYPE__UINT8 :
-				       ONNX__TENSOR_PROTO__DATA_TYPE__INT8, y, true));
+				       ONNX__TENSOR_PROTO__DATA_TYPE__INT8, y->c, y->h, y->w));
 	export_dequantize(e, l->output, q);
 }
 
@@ -512,6 +513,8 @@ void export_layer(struct export *e, uint32_t index)
 	char *x;
 
 	e->layer = index;
+	e->layer_name = l->name;
+	e->layer_kind = fqz_kind_name(l->kind);
 	e->deviation = 0;
 	x = compute(e, l, &reach);
 	if (fqz_layer_has_weights(l) && y->type != FQZ_S32)
@@ -527,7 +530,8 @@ void export_layer(struct export *e, uint32_t index)
 		e->deviation += y->scale / 2;
 		if (l->output != e->img->layer_count)
 			export_declare(e, export_value(e, e->node->output[0],
-						       ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, y, true));
+						       ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+						       y->c, y->h, y->w));
 	}
-	e->layer = FQZ_NO_LAYER;
+	e->layer = EXPORT_NO_LAYER;
 }

@@ -10,48 +10,42 @@
 #include "compress.h"
 #include "export_onnx.h"
 
-#define EXPORT_IR_VERSION	7	/* that of ONNX 1.8, which brought opset 13 */
-#define EXPORT_OPSET		13
+static const char description[] =
+	"A network of an .fqz image in real values. picture: bytes [N, C, H, W], 0 to 255, the "
+	"channels in the order of fqaccel.color; normalization is part of the network. Weights are "
+	"the image's integers times its 16-bit scales, tN_q the 8-bit values of the image's tensor N.";
 
 /* The picture's bytes, as the card takes them, and their real values. */
 static void input(struct export *e)
 {
 	const struct fqz_tensor *t = &e->img->tensors[0];
 	char *name = export_text(e, "picture");
-	Onnx__ValueInfoProto **list = export_alloc(e, sizeof(*list));
 	Onnx__ValueInfoProto *value = export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__UINT8,
-						   t, true);
+						   t->c, t->h, t->w);
 
 	export_scalar(e, export_text(e, "t0_scale"), t->scale);
 	export_zero(e, export_text(e, "t0_zero"), true);
 	export_dequantize(e, 0, name);
-	if (!list)
-		return;
-	list[0] = value;
-	e->graph.input = list;
-	e->graph.n_input = 1;
+	export_input(e, value);
 }
 
 /* A list of classes is [N, classes], anything else [N, C, H, W]. */
 static void output(struct export *e)
 {
 	uint32_t last = e->img->layer_count;
-	struct fqz_tensor t = e->img->tensors[last];
+	const struct fqz_tensor *t = &e->img->tensors[last];
 	char *name = export_tensor_name(e, last), *x = name;
-	Onnx__ValueInfoProto **list = export_alloc(e, sizeof(*list));
 
-	if (e->img->class_count) {
-		export_declare(e, export_value(e, x, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &t, true));
-		name = export_node(e, "Flatten", export_text(e, "logits"), x, NULL);
-		export_int(e, "axis", 1);
-		t.c = e->img->class_count;
-	}
-	if (!list)
+	if (!e->img->class_count) {
+		export_output(e, export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, t->c,
+					      t->h, t->w));
 		return;
-	list[0] = export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, &t,
-			       !e->img->class_count);
-	e->graph.output = list;
-	e->graph.n_output = 1;
+	}
+	export_declare(e, export_value(e, x, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, t->c, t->h, t->w));
+	name = export_node(e, "Flatten", export_text(e, "logits"), x, NULL);
+	export_int(e, "axis", 1);
+	export_output(e, export_value(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT,
+				      e->img->class_count, 0, 0));
 }
 
 /* What a program must know to make inputs and read outputs. */
@@ -102,59 +96,13 @@ static void metadata(struct export *e, const void *image, size_t len)
 			    export_text(e, "%s", e->img->meta[i].value));
 }
 
-static void describe(struct export *e, Onnx__OperatorSetIdProto **opset)
-{
-	const char *name = fqz_image_meta(e->img, "source.name");
-
-	*opset = export_alloc(e, sizeof(**opset));
-	if (!*opset)
-		return;
-	onnx__operator_set_id_proto__init(*opset);
-	(*opset)->domain = (char *)"";
-	(*opset)->has_version = 1;
-	(*opset)->version = EXPORT_OPSET;
-	e->model.has_ir_version = 1;
-	e->model.ir_version = EXPORT_IR_VERSION;
-	e->model.opset_import = opset;
-	e->model.n_opset_import = 1;
-	e->model.producer_name = (char *)"fqaccel-compress";
-	e->model.producer_version = (char *)FQACCEL_VERSION;
-	e->model.graph = &e->graph;
-	e->graph.name = export_text(e, "%s", name && *name ? name : "fqaccel");
-	e->model.doc_string = (char *)
-		"A network of an .fqz image in real values. picture: bytes [N, C, H, W], 0 to 255, the "
-		"channels in the order of fqaccel.color; normalization is part of the network. Weights are "
-		"the image's integers times its 16-bit scales, tN_q the 8-bit values of the image's tensor N.";
-}
-
-static void pack(struct export *e, void **data, size_t *len)
-{
-	uint8_t *bytes;
-	size_t n;
-
-	if (e->rc)
-		return;
-	n = onnx__model_proto__get_packed_size(&e->model);
-	if (n > INT32_MAX) {
-		export_fail(e, -EFBIG, "an ONNX file holds at most 2 GiB");
-		return;
-	}
-	bytes = malloc(n);
-	if (!bytes) {
-		export_fail(e, -ENOMEM, "out of memory");
-		return;
-	}
-	*len = onnx__model_proto__pack(&e->model, bytes);
-	*data = bytes;
-}
-
 int export_onnx(const void *image, size_t len, void **data, size_t *size, double *bound, char *err,
 		size_t errlen)
 {
-	struct export e = { .layer = FQZ_NO_LAYER, .err = err, .errlen = errlen };
+	struct export e;
 	struct fqz_error error = { 0 };
 	struct fqz_image *img = NULL;
-	Onnx__OperatorSetIdProto *opset;
+	const char *name;
 	uint32_t i;
 	int rc;
 
@@ -166,16 +114,16 @@ int export_onnx(const void *image, size_t len, void **data, size_t *size, double
 		snprintf(err, errlen, "%s", error.what);
 	if (rc)
 		return rc;
+	export_begin(&e, "fqaccel-compress", description, err, errlen);
 	e.img = img;
-	onnx__model_proto__init(&e.model);
-	onnx__graph_proto__init(&e.graph);
-	describe(&e, &opset);
+	name = fqz_image_meta(img, "source.name");
+	e.graph.name = export_text(&e, "%s", name && *name ? name : "fqaccel");
 	input(&e);
 	for (i = 0; !e.rc && i < img->layer_count; i++)
 		export_layer(&e, i);
 	output(&e);
 	metadata(&e, image, len);
-	pack(&e, data, size);
+	export_pack(&e, data, size);
 	*bound = e.deviation;
 	export_free(&e);
 	fqz_image_close(img);

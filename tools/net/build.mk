@@ -2,7 +2,7 @@
 # What the tools that change networks share: graph, ONNX, float executor, quantizer. Programs that use
 # it link $(NET_OBJS) (or $(NET_SAN_OBJS)) and $(NET_LIBS).
 
-# The reader of ONNX files.
+# The reader of ONNX files, and the writer.
 NET_ONNX_SRCS := \
 	tools/net/onnx_arith.c \
 	tools/net/onnx_array.c \
@@ -14,11 +14,13 @@ NET_ONNX_SRCS := \
 	tools/net/onnx_fold_arith.c \
 	tools/net/onnx_import.c \
 	tools/net/onnx_ops.c \
+	tools/net/onnx_pieces.c \
 	tools/net/onnx_scan.c \
 	tools/net/onnx_survey.c \
 	tools/net/onnx_values.c \
 	tools/net/onnx_view.c \
-	tools/net/onnx_window.c
+	tools/net/onnx_window.c \
+	tools/net/onnx_write.c
 
 NET_SRCS := \
 	tools/net/calib.c \

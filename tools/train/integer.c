@@ -190,8 +190,8 @@ static void weighted_channels(struct integer *in, uint32_t i)
 
 		in->factor[c] = unit * k;
 		in->offset[c] = p->norm ? p->norm->beta[c] - p->norm->mean[c] * k : p->bias[c];
-		/* Nothing is multiplied in a dead channel, so its shift is left to the offset. */
-		if (all_zero(p->used + c * sum, sum))
+		/* Nothing is multiplied in a pruned channel, so its shift is left to the offset. */
+		if (all_zero(p->weight + c * sum, sum))
 			in->factor[c] = 0;
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The pieces of an ONNX file (export_onnx.h). */
+/* The pieces of an ONNX file (onnx_pieces.h). */
 #include <errno.h>
 #include <math.h>
 #include <stdarg.h>
@@ -7,14 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "export_onnx.h"
+#include "onnx_pieces.h"
 
 /* ONNX keeps raw data little-endian. */
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "constants are copied as they are");
 
 void export_fail(struct export *e, int rc, const char *fmt, ...)
 {
-	const char *name = NULL;
+	const char *name = e->layer_name;
 	char why[256];
 	va_list ap;
 
@@ -24,13 +24,63 @@ void export_fail(struct export *e, int rc, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	if (e->layer == FQZ_NO_LAYER) {
+	if (e->layer == EXPORT_NO_LAYER) {
 		snprintf(e->err, e->errlen, "%s", why);
 		return;
 	}
-	name = e->img->layers[e->layer].name;
-	snprintf(e->err, e->errlen, "layer %u (%s%s%.200s): %s", e->layer,
-		 fqz_kind_name(e->img->layers[e->layer].kind), name ? " " : "", name ? name : "", why);
+	snprintf(e->err, e->errlen, "layer %u (%s%s%.200s): %s", e->layer, e->layer_kind,
+		 name ? " " : "", name ? name : "", why);
+}
+
+void export_begin(struct export *e, const char *producer, const char *doc, char *err,
+		  size_t errlen)
+{
+	Onnx__OperatorSetIdProto **opset;
+
+	memset(e, 0, sizeof(*e));
+	e->layer = EXPORT_NO_LAYER;
+	e->err = err;
+	e->errlen = errlen;
+	onnx__model_proto__init(&e->model);
+	onnx__graph_proto__init(&e->graph);
+	opset = export_alloc(e, sizeof(*opset));
+	if (opset)
+		*opset = export_alloc(e, sizeof(**opset));
+	if (e->rc)
+		return;
+	onnx__operator_set_id_proto__init(*opset);
+	(*opset)->domain = (char *)"";
+	(*opset)->has_version = 1;
+	(*opset)->version = EXPORT_OPSET;
+	e->model.has_ir_version = 1;
+	e->model.ir_version = EXPORT_IR_VERSION;
+	e->model.opset_import = opset;
+	e->model.n_opset_import = 1;
+	e->model.producer_name = (char *)producer;
+	e->model.producer_version = (char *)FQACCEL_VERSION;
+	e->model.doc_string = (char *)doc;
+	e->model.graph = &e->graph;
+}
+
+void export_pack(struct export *e, void **data, size_t *len)
+{
+	uint8_t *bytes;
+	size_t n;
+
+	if (e->rc)
+		return;
+	n = onnx__model_proto__get_packed_size(&e->model);
+	if (n > INT32_MAX) {
+		export_fail(e, -EFBIG, "an ONNX file holds at most 2 GiB");
+		return;
+	}
+	bytes = malloc(n);
+	if (!bytes) {
+		export_fail(e, -ENOMEM, "out of memory");
+		return;
+	}
+	*len = onnx__model_proto__pack(&e->model, bytes);
+	*data = bytes;
 }
 
 void *export_alloc(struct export *e, size_t size)
@@ -110,21 +160,19 @@ char *export_text(struct export *e, const char *fmt, ...)
 	return p;
 }
 
-/* Unique, since the output is; says which layer of the image the node belongs to. */
+/* Unique, since the output is; says which layer the node belongs to. */
 static char *node_name(struct export *e, const char *output)
 {
-	const struct fqz_layer *l;
-
-	if (e->layer == FQZ_NO_LAYER)
+	if (e->layer == EXPORT_NO_LAYER)
 		return export_text(e, "%s", output);
-	l = &e->img->layers[e->layer];
-	return export_text(e, "%u/%s/%s", e->layer, l->name ? l->name : fqz_kind_name(l->kind), output);
+	return export_text(e, "%u/%s/%s", e->layer, e->layer_name ? e->layer_name : e->layer_kind,
+			   output);
 }
 
 char *export_node(struct export *e, const char *op, char *output, ...)
 {
 	Onnx__NodeProto *n = export_alloc(e, sizeof(*n));
-	char **names = export_alloc(e, (FQZ_MAX_INPUTS + 1) * sizeof(*names)), *input;
+	char **names = export_alloc(e, (EXPORT_MAX_INPUTS + 1) * sizeof(*names)), *input;
 	va_list ap;
 
 	e->node = NULL;
@@ -133,12 +181,12 @@ char *export_node(struct export *e, const char *op, char *output, ...)
 	onnx__node_proto__init(n);
 	n->op_type = (char *)op;
 	n->name = node_name(e, output);
-	names[FQZ_MAX_INPUTS] = output;
+	names[EXPORT_MAX_INPUTS] = output;
 	n->input = names;
-	n->output = &names[FQZ_MAX_INPUTS];
+	n->output = &names[EXPORT_MAX_INPUTS];
 	n->n_output = 1;
 	va_start(ap, output);
-	while ((input = va_arg(ap, char *)) && n->n_input < FQZ_MAX_INPUTS)
+	while ((input = va_arg(ap, char *)) && n->n_input < EXPORT_MAX_INPUTS)
 		names[n->n_input++] = input;
 	va_end(ap);
 	append(e, &e->graph.node, &e->graph.n_node, &e->node_room, n);
@@ -215,10 +263,21 @@ char *export_floats(struct export *e, char *name, size_t rank, const int64_t *di
 {
 	size_t size = sizeof(float), i;
 
-	/* Sizes are the image's: at most 2^28 elements (FORMAT.md sections 3 and 6.1). */
+	/* Sizes are a network's: at most 2^28 elements (FORMAT.md sections 3 and 6.1). */
 	for (i = 0; i < rank; i++)
 		size *= (size_t)dims[i];
 	*data = constant(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, size, rank, dims);
+	return name;
+}
+
+char *export_integers(struct export *e, char *name, size_t count, const int64_t *v)
+{
+	int64_t dims[] = { (int64_t)count };
+	void *data = constant(e, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, count * sizeof(*v), 1,
+			      dims);
+
+	if (data)
+		memcpy(data, v, count * sizeof(*v));
 	return name;
 }
 
@@ -264,8 +323,8 @@ static Onnx__TensorShapeProto__Dimension *dimension(struct export *e, int64_t si
 	return d;
 }
 
-Onnx__ValueInfoProto *export_value(struct export *e, char *name, int32_t type,
-				   const struct fqz_tensor *t, bool rank4)
+Onnx__ValueInfoProto *export_value(struct export *e, char *name, int32_t type, uint32_t c,
+				   uint32_t h, uint32_t w)
 {
 	Onnx__TensorShapeProto *shape = export_alloc(e, sizeof(*shape));
 	Onnx__TypeProto__Tensor *tensor = export_alloc(e, sizeof(*tensor));
@@ -280,10 +339,10 @@ Onnx__ValueInfoProto *export_value(struct export *e, char *name, int32_t type,
 	onnx__value_info_proto__init(value);
 	onnx__type_proto__init(proto);
 	dims[0] = dimension(e, 0);
-	dims[1] = dimension(e, t->c);
-	dims[2] = dimension(e, t->h);
-	dims[3] = dimension(e, t->w);
-	shape->n_dim = rank4 ? 4 : 2;
+	dims[1] = dimension(e, c);
+	dims[2] = dimension(e, h);
+	dims[3] = dimension(e, w);
+	shape->n_dim = h ? 4 : 2;
 	shape->dim = dims;
 	tensor->has_elem_type = 1;
 	tensor->elem_type = type;
@@ -293,6 +352,28 @@ Onnx__ValueInfoProto *export_value(struct export *e, char *name, int32_t type,
 	value->name = name;
 	value->type = proto;
 	return value;
+}
+
+/* The list of one element that the graph's inputs and outputs are. */
+static Onnx__ValueInfoProto **only(struct export *e, Onnx__ValueInfoProto *value, size_t *count)
+{
+	Onnx__ValueInfoProto **list = export_alloc(e, sizeof(*list));
+
+	if (!list)
+		return NULL;
+	list[0] = value;
+	*count = 1;
+	return list;
+}
+
+void export_input(struct export *e, Onnx__ValueInfoProto *value)
+{
+	e->graph.input = only(e, value, &e->graph.n_input);
+}
+
+void export_output(struct export *e, Onnx__ValueInfoProto *value)
+{
+	e->graph.output = only(e, value, &e->graph.n_output);
 }
 
 void export_declare(struct export *e, Onnx__ValueInfoProto *value)
