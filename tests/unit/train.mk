@@ -18,6 +18,18 @@ TRAIN_DNN_SRCS := tools/train/dnn.c tools/train/dnn_conv.c tools/train/dnn_pool.
 
 $(eval $(call unit_test,train_dnn,tests/unit/train_loops.c $(TRAIN_DNN_SRCS),,$(TRAIN_LIBS)))
 
+# Each call of the library fails once.
+TRAIN_DNN_WRAP := $(addprefix -Wl$(comma)--wrap=dnnl_,engine_create stream_create \
+	set_default_fpmath_mode memory_desc_init_by_tag memory_create memory_set_data_handle \
+	dilated_convolution_forward_desc_init dilated_convolution_backward_data_desc_init \
+	dilated_convolution_backward_weights_desc_init pooling_v2_forward_desc_init \
+	pooling_v2_backward_desc_init primitive_desc_create reorder_primitive_desc_create \
+	primitive_create primitive_execute stream_wait)
+
+$(eval $(call unit_test,train_dnn_errors,$(TRAIN_DNN_SRCS),,\
+	$(TRAIN_LIBS) $(FAIL_ALLOC) $(TRAIN_DNN_WRAP)))
+
+
 $(eval $(call unit_test,train_netfile,tools/train/netfile.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
 TRAIN_OPS_SRCS := $(patsubst %,tools/train/ops%.c,_loss _v1 _v3 _v4) tools/train/ops.c
