@@ -34,3 +34,12 @@ $(eval $(call unit_test,train_netfile,tools/train/netfile.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
 TRAIN_OPS_SRCS := $(patsubst %,tools/train/ops%.c,_loss _v1 _v3 _v4) tools/train/ops.c
 $(eval $(call unit_test,train_ops,tests/unit/train_loops.c $(TRAIN_OPS_SRCS),,$(TRAIN_LIBS)))
+
+# The learning network.
+TRAIN_TNET_SRCS := $(filter tools/train/dnn% tools/train/ops% tools/train/tnet%,$(TRAIN_SRCS)) \
+	tests/unit/train_nets.c
+
+$(eval $(call unit_test,train_tnet,$(TRAIN_TNET_SRCS),$(NET_SAN_OBJS) $(FQZ_SAN_OBJS),\
+	$(NET_LIBS) $(TRAIN_LIBS)))
+$(eval $(call unit_test,train_tnet_integer,tests/unit/train_smooth.c $(TRAIN_TNET_SRCS),\
+	$(KINDS_TEST_OBJS),$(NET_LIBS) $(TRAIN_LIBS)))

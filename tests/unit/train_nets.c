@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* See train_nets.h. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "net/rng.h"
@@ -73,7 +74,7 @@ static const struct entry pools[] = {
 	  .count_padding = true },
 	{ .kind = NET_AVGPOOL, .in = { 5 }, .k = 2, .divisor = 3, RELU },
 	{ .kind = NET_CONV, .in = { 6 }, .c = 12, .k = 2, .k_w = 3, .stride = 1, .stride_w = 2,
-	  SAME, RELU },
+	  .pad = { 1, 1, 0, 1 }, RELU },
 	{ .kind = NET_AVGPOOL, .in = { 7 }, .k = 2, .stride = 2, .ceil = true },
 	{ .kind = NET_CONV, .in = { 8 }, .c = TRAIN_NETS_CLASSES, .k = 1 },
 	{ .kind = NET_GLOBALPOOL, .in = { 9 } },
@@ -86,7 +87,7 @@ static const struct {
 	{ plain, sizeof(plain) / sizeof(plain[0]), 9, 10 },
 	{ residual, sizeof(residual) / sizeof(residual[0]), 8, 8 },
 	{ branches, sizeof(branches) / sizeof(branches[0]), 10, 9 },
-	{ pools, sizeof(pools) / sizeof(pools[0]), 12, 11 },
+	{ pools, sizeof(pools) / sizeof(pools[0]), 12, 13 },
 };
 
 double train_net_normal(uint64_t seed, uint64_t stream, uint64_t i)
@@ -157,8 +158,11 @@ static void add(struct net *n, const struct entry *e, uint64_t seed)
 	const struct net_tensor *ti = &n->tensors[e->in[0]];
 	uint32_t c = e->c ? e->c : ti->c, h = ti->h, w = ti->w, i;
 	struct net_layer l;
+	char name[16];
 
 	net_layer_init(&l, e->kind);
+	snprintf(name, sizeof(name), "t%u", n->tensor_count);
+	l.name = name;
 	l.in_count = e->in_count ? e->in_count : 1;
 	for (i = 0; i < l.in_count; i++)
 		l.in[i] = e->in[i];

@@ -46,6 +46,8 @@ static double weights_norm(const struct tnet *t, uint32_t layer)
 
 		for (k = c * sum; k < (c + 1) * sum; k++)
 			norm += fabsf(w[k]);
+		/* Not a number is not below any bound either. */
+		norm = norm < (double)SINGLE_EXACT ? norm : INFINITY;
 		largest = norm > largest ? norm : largest;
 	}
 	return largest;

@@ -93,10 +93,12 @@ static int pool_backward(struct tnet *t, uint32_t layer)
 	float *dy = b->grad[layer + 1];
 
 	if (f->kind == FQZ_AVGPOOL) {
-		/* Averages stay within the type of what is averaged. */
-		if (f->act_min <= (in->type == FQZ_U8 ? 0 : -128))
+		bool within = f->pool_rule != FQZ_POOL_DIVISOR, u8 = in->type == FQZ_U8;
+
+		/* Averages stay within the type of what is averaged, whatever its end says. */
+		if (u8 ? f->act_min <= 0 : within && f->act_min <= -128)
 			bound.min = -INFINITY;
-		if (f->act_max >= (in->type == FQZ_U8 ? 255 : 127))
+		if (within && f->act_max >= (u8 ? 255 : 127))
 			bound.max = INFINITY;
 		ops_bound_backward(DNN_F32, b->sums[layer], dy, n, &bound, dy);
 	} else if (f->kind == FQZ_SUMPOOL) {

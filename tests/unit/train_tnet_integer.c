@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: MIT
+/*
+ * TNET_INTEGER: each tensor as the quantizer's simulation has it, the output as the card has it, to the
+ * bit, also where sums pass 2^24; its gradients by differences of the smooth function.
+ */
+#include <errno.h>
+#include <math.h>
+
+#include "fqaccel.h"
+#include "net/image_make.h"
+#include "tap.h"
+#include "train/tnet.h"
+#include "train_nets.h"
+#include "train_smooth.h"
+
+#define BATCH		3
+#define SCALE		(1.0f / 255)
+#define LOGITS		(BATCH * TRAIN_NETS_CLASSES)
+#define STEP		1e-4
+
+static struct net_error err;
+static struct dnn *dnn;
+static uint8_t pixels[BATCH * 3 * 16 * 16];
+
+struct fixture {
+	const char *name;
+	struct net *net;
+	struct qnet *q;
+	struct tnet *t;
+};
+
+static void open_fixture(struct fixture *x, enum train_nets which, unsigned int bits,
+			 enum quant_mode mode, enum dnn_type type)
+{
+	const struct tnet_options to = { .batch = BATCH, .type = type, .norm = true,
+					 .norm_momentum = 0.1f };
+	const struct quantize_options qo = {
+		.weights = { .bits = bits, .mode = mode, .separation = 2, .threads = 1 },
+	};
+	struct calib_set set = { BATCH, pixels, SCALE };
+	uint32_t i;
+	size_t k;
+
+	x->name = train_nets_names[which];
+	x->net = train_net(which, 1);
+	if (quantize_network(x->net, &set, &qo, &x->q, &err) ||
+	    tnet_create(x->net, dnn, &to, &x->t, &err))
+		bail("%s: %s", x->name, err.text);
+	for (i = 0; i < x->net->layer_count; i++) {
+		const struct quant_weights *w = &x->q->layers[i].weights;
+		struct tnet_layer *p = &x->t->layers[i];
+
+		for (k = 0; k < p->weights; k++)
+			p->projected[k] = (float)w->alphabet.weight[w->symbols[k]];
+		p->used = p->projected;
+	}
+	if (tnet_integer_set(x->t, x->q, &err))
+		bail("%s: %s", x->name, err.text);
+}
+
+static void close_fixture(struct fixture *x)
+{
+	tnet_destroy(x->t);
+	qnet_destroy(x->q);
+	net_destroy(x->net);
+}
+
+static void forward(struct fixture *x)
+{
+	int rc = tnet_forward(x->t, TNET_INTEGER, pixels, 0);
+
+	if (rc)
+		bail("%s: forward: %d, %s", x->name, rc, dnn_error(dnn));
+}
+
+/* Every tensor of every picture by simulate_layer(), whose sums are exact for few bits. */
+static bool simulation_agrees(struct fixture *x)
+{
+	static float a[BATCH * 16384], b[16384], scratch[2][16384];
+	const struct net *net = x->net;
+	struct net_work work = { NULL, 0 };
+	void **at = calloc(net->tensor_count, sizeof(*at));
+	const void *in[NET_MAX_INPUTS];
+	uint32_t t, k, picture;
+	bool same = true;
+
+	for (t = 0; t < net->tensor_count; t++)
+		at[t] = malloc(net_tensor_elements(&net->tensors[t]) * 4);
+	for (picture = 0; picture < BATCH; picture++) {
+		size_t n = net_tensor_elements(&net->tensors[0]);
+
+		memcpy(at[0], pixels + picture * n, n);
+		for (t = 1; t < net->tensor_count; t++) {
+			const struct net_layer *l = &net->layers[t - 1];
+
+			for (k = 0; k < l->in_count; k++)
+				in[k] = at[l->in[k]];
+			if (simulate_layer(x->q, t - 1, in, x->t->layers[t - 1].used, at[t], scratch[0],
+					   scratch[1], &work))
+				bail("out of memory");
+			n = net_tensor_elements(&net->tensors[t]);
+			simulate_load(&x->q->tensors[t], at[t], b);
+			tnet_tensor(x->t, t, a);
+			if (memcmp(a + picture * n, b, n * sizeof(*a))) {
+				diag("%s: layer %u differs", x->name, t - 1);
+				same = false;
+			}
+		}
+	}
+	for (t = 0; t < net->tensor_count; t++)
+		free(at[t]);
+	free(at);
+	net_work_free(&work);
+	return same;
+}
+
+/* The network as an image on the soft card: its output, as real values. */
+static bool card_agrees(struct fixture *x)
+{
+	struct image_info info = { .normal.std = { 1, 1, 1 }, .color = FQZ_NOT_A_PICTURE, .q = x->q,
+				   .encoder = "test", .options = "" };
+	const struct fqz_tensor *out = &x->q->tensors[x->net->output];
+	struct fqaccel_card *card = NULL;
+	struct fqaccel_model *model = NULL;
+	int32_t y[LOGITS] = { 0 };
+	char text[256] = "";
+	void *image = NULL;
+	bool same = true;
+	size_t len, i;
+
+	if (image_make(&info, &image, &len, text, sizeof(text)))
+		bail("%s: %s", x->name, text);
+	if (fqaccel_card_open("soft", &card) || fqaccel_model_load(card, image, len, &model) ||
+	    fqaccel_infer(model, pixels, y, BATCH))
+		bail("%s: %s", x->name, fqaccel_error());
+	for (i = 0; i < LOGITS; i++) {
+		float v = out->type == FQZ_S32 ? (float)y[i] : out->type == FQZ_S8 ?
+			  ((int8_t *)y)[i] : ((uint8_t *)y)[i];
+
+		same &= x->t->logits[i] == v * out->scale;
+	}
+	fqaccel_model_close(model);
+	fqaccel_card_close(card);
+	free(image);
+	return same;
+}
+
+/* The largest sum |w| of an output channel times its largest input, as 2^24 has it. */
+static double largest_sum(const struct fixture *x)
+{
+	double most = 0;
+	uint32_t i, c;
+	size_t k;
+
+	for (i = 0; i < x->net->layer_count; i++) {
+		size_t sum = net_layer_sum(x->net, &x->net->layers[i]);
+
+		for (c = 0; sum && c < x->t->layers[i].channels; c++) {
+			double norm = 0;
+
+			for (k = c * sum; k < (c + 1) * sum; k++)
+				norm += fabs(x->t->layers[i].used[k]);
+			most = fmax(most, norm * 255);
+		}
+	}
+	return most;
+}
+
+static void test_forward(enum train_nets which)
+{
+	struct fixture x;
+
+	open_fixture(&x, which, 5, QUANT_AUTO, DNN_F32);
+	forward(&x);
+	ok(simulation_agrees(&x), "%s: every tensor is the simulation's", x.name);
+	ok(card_agrees(&x), "%s: the output is the card's", x.name);
+	ok(largest_sum(&x) < 0x1p24, "%s: with sums below 2^24", x.name);
+	close_fixture(&x);
+	/* 2^15 times the smallest weight. */
+	open_fixture(&x, which, 8, QUANT_SHIFT, DNN_F32);
+	forward(&x);
+	ok(card_agrees(&x), "%s, large weights: the output is the card's", x.name);
+	ok(largest_sum(&x) > 0x1p24, "%s: with sums beyond 2^24", x.name);
+	/* Backward and the float passes use the same buffers. */
+	if (tnet_forward(x.t, TNET_TRAIN, pixels, SCALE))
+		bail("%s", dnn_error(dnn));
+	forward(&x);
+	ok(card_agrees(&x), "%s: again after another pass", x.name);
+	close_fixture(&x);
+	open_fixture(&x, which, 8, QUANT_SHIFT, DNN_BF16);
+	forward(&x);
+	ok(card_agrees(&x), "%s: beside bfloat16", x.name);
+	close_fixture(&x);
+}
+
+/* The smooth loss's slope along @s->step. */
+static double slope(struct train_smooth *s, const float *dlogits)
+{
+	uint32_t out = s->t->net->output;
+	double sum[2] = { 0, 0 };
+	int side;
+	size_t i;
+
+	for (side = 0; side < 2; side++) {
+		train_smooth_run(s, side ? STEP : -STEP);
+		for (i = 0; i < LOGITS; i++)
+			sum[side] += dlogits[i] * s->value[out][i] * s->q->tensors[out].scale;
+	}
+	return (sum[1] - sum[0]) / (2 * STEP);
+}
+
+/* @step, as long as the gradient is for its parameters: the error relative to the gradient. */
+static double grad_error(struct train_smooth *s, enum train_smooth_kind kind, const float *grad, size_t n,
+			 double size, const float *dlogits)
+{
+	double want, got = 0, length = 0;
+	size_t i;
+
+	s->step[kind] = malloc(n * sizeof(double));
+	for (i = 0; i < n; i++) {
+		s->step[kind][i] = size * train_net_normal(9, s->moved, i);
+		got += grad[i] * s->step[kind][i];
+		length += (double)grad[i] * grad[i];
+	}
+	want = slope(s, dlogits);
+	free(s->step[kind]);
+	s->step[kind] = NULL;
+	if (!(length > 0))
+		return INFINITY;
+	return fabs(got - want) / (sqrt(length) * size);
+}
+
+static void test_gradients(enum train_nets which, unsigned int bits, enum quant_mode mode)
+{
+	static const char *const kinds[] = { "weights", "factors", "offsets" };
+	double worst[SMOOTH_KINDS] = { 0, 0, 0 };
+	float dlogits[LOGITS];
+	struct train_smooth *s;
+	struct fixture x;
+	uint32_t i, k;
+
+	open_fixture(&x, which, bits, mode, DNN_F32);
+	forward(&x);
+	for (i = 0; i < LOGITS; i++)
+		dlogits[i] = (float)train_net_normal(8, 0, i);
+	s = train_smooth_create(x.t);
+	ok(s->rounded_most <= 0.5 + 1e-6 && s->rounded_most > 0.4,
+	   "%s, %u bits: the smooth function is at most half a step off (%.3f)", x.name, bits,
+	   s->rounded_most);
+	if (tnet_backward(x.t, dlogits))
+		bail("%s: backward: %s", x.name, dnn_error(dnn));
+	for (i = 0; i < x.net->layer_count; i++) {
+		const struct tnet_layer *p = &x.t->layers[i];
+		double e[SMOOTH_KINDS] = { 0, 0, 0 };
+
+		s->moved = i;
+		if (p->weights)
+			e[0] = grad_error(s, SMOOTH_WEIGHT, p->grad, p->weights, 1, dlogits);
+		if (p->factor_grad) {
+			e[1] = grad_error(s, SMOOTH_FACTOR, p->factor_grad, p->channels,
+					  x.q->tensors[i + 1].scale / 256, dlogits);
+			e[2] = grad_error(s, SMOOTH_OFFSET, p->offset_grad, p->channels,
+					  x.q->tensors[i + 1].scale, dlogits);
+		}
+		for (k = 0; k < SMOOTH_KINDS; k++) {
+			if (e[k] > 1e-4)
+				diag("%s: layer %u, %s: off by %.1e", x.name, i, kinds[k], e[k]);
+			worst[k] = fmax(worst[k], e[k]);
+		}
+	}
+	for (k = 0; k < SMOOTH_KINDS; k++)
+		ok(worst[k] < 1e-4, "%s, %u bits: gradients by %s (off by %.1e)", x.name, bits, kinds[k],
+		   worst[k]);
+	train_smooth_destroy(s);
+	close_fixture(&x);
+}
+
+/* One bit of the input is too much; naming the layer. */
+static void test_refusals(void)
+{
+	struct fixture x;
+	float before;
+
+	open_fixture(&x, TRAIN_NET_PLAIN, 5, QUANT_AUTO, DNN_F32);
+	before = x.t->layers[3].projected[0];
+	x.t->layers[3].projected[0] = 0x1p24f;
+	ok(tnet_integer_check(x.t, &err) == -ERANGE && strstr(err.text, "layer 't4'"),
+	   "weights that sum to 2^24 are refused");
+	is_int(tnet_forward(x.t, TNET_INTEGER, pixels, 0), -ERANGE, "by a forward pass, too");
+	x.t->layers[3].projected[0] = NAN;
+	is_int(tnet_integer_check(x.t, &err), -ERANGE, "so is what is no number");
+	x.t->layers[3].projected[0] = before;
+	is_int(tnet_forward(x.t, TNET_INTEGER, pixels, 0), 0, "as before");
+	x.q->layers[2].f.kind = FQZ_AVGPOOL;
+	ok(tnet_integer_set(x.t, x.q, &err) == -EINVAL && strstr(err.text, "layer 't3'"),
+	   "another network's integers are refused");
+	x.q->layers[2].f.kind = FQZ_MAXPOOL;
+	close_fixture(&x);
+}
+
+int main(void)
+{
+	enum train_nets which;
+
+	if (dnn_open(2, &dnn, &err))
+		bail("%s", err.text);
+	train_net_pixels(pixels, sizeof(pixels), 2);
+	for (which = 0; which < TRAIN_NETS; which++) {
+		test_forward(which);
+		test_gradients(which, 5, QUANT_AUTO);
+	}
+	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
+	test_refusals();
+	dnn_close(dnn);
+	return tap_done();
+}
