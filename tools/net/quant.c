@@ -125,10 +125,11 @@ static int top_exponent(const float *w, size_t n, const double *center, const ui
 
 /* A grid as the rounding of many weights wants it. */
 struct rounder {
-	double sigma, center[2], half;
-	double value[17];	/* 0 and the shift values */
-	int low, top;		/* e of the smallest, and how far above it the largest is */
-	unsigned int base[2];	/* FORMAT.md 6.1: symbol of a component's mean */
+	double sigma, center[2];
+	double half, least, largest;	/* half of the smallest shift value, it, the largest */
+	double value[17];		/* 0 and the shift values */
+	uint64_t exponent;		/* of the smallest, as in a double */
+	unsigned int base[2];		/* FORMAT.md 6.1: symbol of a component's mean */
 };
 
 static void rounder_init(struct rounder *r, const struct quant_grid *g)
@@ -137,33 +138,40 @@ static void rounder_init(struct rounder *r, const struct quant_grid *g)
 	unsigned int e, count = g->alphabet.exponent_count;
 
 	r->sigma = g->sigma;
-	r->low = g->low;
-	r->top = (int)count - 1;
-	r->half = ldexp(1, g->low - 1);
 	r->value[0] = 0;
 	for (e = 0; e < count; e++)
 		r->value[1 + e] = ldexp(1, g->low + (int)e);
+	r->least = r->value[1];
+	r->half = r->least / 2;
+	r->largest = r->value[count];
+	r->exponent = (uint64_t)(g->low + 1023);
 	r->center[0] = two ? ldexp(-1, g->exponents[0]) : 0;
 	r->center[1] = two ? ldexp(1, g->exponents[1]) : 0;
 	r->base[0] = two ? 1 : 0;
 	r->base[1] = two ? 2 + 2 * count : 0;
 }
 
+static inline uint64_t bits_of(double v)
+{
+	uint64_t bits;
+
+	memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+
 /*
- * Nearest of 0 and +-2^e, e = low .. low + top: 0, or 1 + 2 * (e - low) + (v < 0). Half way the
- * smaller one. Training calls it for each weight at each step, so it looks at the bits.
+ * Nearest of 0 and the shift values: 0, or 1 + 2 * (e - low) + (v < 0). Half way the smaller one.
+ * Training calls it for each weight at each step, so it looks at bits and does not branch.
  */
 static inline unsigned int shift_symbol(const struct rounder *r, double v)
 {
-	double m = fabs(v);
-	uint64_t bits;
-	int e;
+	double m = fabs(v), bound = m > r->least ? m : r->least;
+	uint64_t e, negative = bits_of(v) >> 63;
 
-	memcpy(&bits, &m, sizeof(bits));
+	bound = bound < r->largest ? bound : r->largest;
 	/* From above 1.5 * 2^e on, where 2^(e+1) is nearer, the sum carries into the exponent. */
-	e = (int)((bits + (((uint64_t)1 << 51) - 1)) >> 52) - 1023 - r->low;
-	e = e < 0 ? 0 : e > r->top ? r->top : e;
-	return m > r->half ? 1 + 2 * (unsigned int)e + (v < 0) : 0;
+	e = ((bits_of(bound) + (((uint64_t)1 << 51) - 1)) >> 52) - r->exponent;
+	return (unsigned int)(1 + 2 * e + negative) & -(unsigned int)(m > r->half);
 }
 
 /* Of equally near components that of the weight's sign. */
@@ -183,6 +191,14 @@ static unsigned int nearer_symbol(const struct rounder *r, double t)
 	return r->base[c] + s[c];
 }
 
+/* 0 where a weight is pruned. */
+static inline uint8_t keep(unsigned int symbol, const float *w, const uint8_t *mask, size_t i)
+{
+	unsigned int kept = mask ? mask[i] : w[i] != 0;
+
+	return (uint8_t)(symbol & -kept);
+}
+
 void quant_project(const struct quant_grid *g, const float *w, const uint8_t *mask, size_t n,
 		   const uint8_t *component, uint8_t *symbols)
 {
@@ -192,20 +208,16 @@ void quant_project(const struct quant_grid *g, const float *w, const uint8_t *ma
 	rounder_init(&r, g);
 	if (g->alphabet.mode == FQZ_SHIFT)
 		for (i = 0; i < n; i++)
-			symbols[i] = (uint8_t)shift_symbol(&r, w[i]);
+			symbols[i] = keep(shift_symbol(&r, w[i]), w, mask, i);
 	else if (component)
 		for (i = 0; i < n; i++) {
-			unsigned int c = component[i];
+			double v = w[i] / r.sigma - r.center[component[i]];
 
-			symbols[i] = (uint8_t)(r.base[c] +
-					       shift_symbol(&r, w[i] / r.sigma - r.center[c]));
+			symbols[i] = keep(r.base[component[i]] + shift_symbol(&r, v), w, mask, i);
 		}
 	else
 		for (i = 0; i < n; i++)
-			symbols[i] = (uint8_t)nearer_symbol(&r, w[i] / r.sigma);
-	for (i = 0; i < n; i++)
-		if (mask ? !mask[i] : w[i] == 0.0f)
-			symbols[i] = 0;
+			symbols[i] = keep(nearer_symbol(&r, w[i] / r.sigma), w, mask, i);
 }
 
 int quant_grid_init(struct quant_grid *g, enum fqz_mode mode, unsigned int bits, double sigma,

@@ -146,9 +146,12 @@ void fq_project(struct fq_layer *q, const float *w, float *used)
 	for (i = 0; i < FQZ_MAX_ALPHABET; i++)
 		value[i] = scale * (float)q->grid.alphabet.weight[i];
 	project(q, w);
-	/* A pruned weight's symbol is 0. */
-	for (i = 0; i < q->n; i++)
-		used[i] = (q->quantized[i] | !q->mask[i]) ? value[q->symbols[i]] : w[i];
+	/* A pruned weight's symbol is 0. What is taken can't be foreseen, so no branch. */
+	for (i = 0; i < q->n; i++) {
+		const float *from[2] = { &w[i], &value[q->symbols[i]] };
+
+		used[i] = *from[q->quantized[i] | !q->mask[i]];
+	}
 }
 
 void fq_project_integers(struct fq_layer *q, const float *w, float *integers)
@@ -166,8 +169,10 @@ void fq_gradient(struct fq_layer *q, const float *used, float *grad)
 	size_t i;
 
 	for (i = 0; i < q->n; i++) {
-		grad[i] = q->mask[i] ? grad[i] : 0;
-		sum += q->quantized[i] ? (double)grad[i] * used[i] : 0;
+		const float from[2] = { 0, grad[i] };
+
+		grad[i] = from[q->mask[i]];
+		sum += (double)grad[i] * used[i] * q->quantized[i];
 	}
 	q->alpha_grad = (float)(sum / q->alpha);
 }
