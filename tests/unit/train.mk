@@ -43,3 +43,8 @@ $(eval $(call unit_test,train_tnet,$(TRAIN_TNET_SRCS),$(NET_SAN_OBJS) $(FQZ_SAN_
 	$(NET_LIBS) $(TRAIN_LIBS)))
 $(eval $(call unit_test,train_tnet_integer,tests/unit/train_smooth.c $(TRAIN_TNET_SRCS),\
 	$(KINDS_TEST_OBJS),$(NET_LIBS) $(TRAIN_LIBS)))
+
+TRAIN_FQ_SRCS := tools/train/fq.c tools/train/prune.c
+
+$(foreach t,fq prune,$(eval $(call unit_test,train_$(t),$(TRAIN_FQ_SRCS),$(TRAIN_NET_OBJS),\
+	$(NET_LIBS) $(IMG_LIBS) -fopenmp $(FAIL_ALLOC))))
