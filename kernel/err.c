@@ -14,8 +14,8 @@
 #include "fqa.h"
 
 /*
- * The core does not tell when its recovery has failed, of another function on the same
- * link for one. So long after an error we try for ourselves.
+ * Before 6.18 the core does not tell when its recovery has failed, of another function on the
+ * same link for one. So long after an error we try for ourselves.
  */
 #define FQA_ERR_TIMEOUT_MS	20000
 

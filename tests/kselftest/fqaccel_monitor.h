@@ -140,10 +140,10 @@ static inline int test_log_open(void)
 }
 
 /*
- * Read on in the log to the next message of the driver that contains @text. Its time in
+ * Read on in the log to the next message that contains @who and @text. Its time in
  * microseconds, or -1: there is none so far.
  */
-static inline long long test_log_find(int fd, const char *text)
+static inline long long test_log_find_of(int fd, const char *who, const char *text)
 {
 	char line[2000];
 	long long us;
@@ -153,11 +153,16 @@ static inline long long test_log_find(int fd, const char *text)
 		if (n < 0)
 			continue;
 		line[n] = 0;
-		if (strstr(line, "fqaccel") && strstr(line, text) &&
+		if (strstr(line, who) && strstr(line, text) &&
 		    sscanf(line, "%*u,%*u,%lld", &us) == 1)
 			return us;
 	}
 	return -1;
+}
+
+static inline long long test_log_find(int fd, const char *text)
+{
+	return test_log_find_of(fd, "fqaccel", text);
 }
 
 static inline int run_once(struct test_rig *rig, uint32_t batch, struct fqaccel_wait *wait)
