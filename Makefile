@@ -140,6 +140,8 @@ help:
 	@echo 'make fuzz       fuzz the parsers for a while (FUZZ_SECONDS=60 each)'
 	@echo 'make fuzz-ioctl fuzz the driver in a guest whose kernel watches (FUZZ_SECONDS)'
 	@echo 'make bench      sizes and speeds of the coders of weights (BENCH=file.fqz ...)'
+	@echo 'make bench-train    an epoch of the trainer beside one of PyTorch'
+	@echo 'make results    train and measure what doc/results.md tells (hours; LIST=1 says which)'
 	@echo 'make install    into PREFIX=$(PREFIX); make module_install for the driver'
 	@echo 'make dkms       give the driver to DKMS, which builds it for each kernel'
 	@echo 'make clean      remove $(O)/'

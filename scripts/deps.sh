@@ -5,7 +5,7 @@
 # once when all of them are there. The make targets call it, so that a fresh
 # machine needs no other preparation.
 #
-# Usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench ...
+# Usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench|results|torch ...
 
 set -eu
 
@@ -43,6 +43,12 @@ fuzz='clang libclang-rt-14-dev libonnx-testdata'
 # `make bench`: what the coders are compared with.
 bench='libzstd-dev liblzma-dev'
 
+# `make results`: tables and plots.
+results='python3'
+
+# `make bench-train`: what the trainer is compared with.
+torch='python3 python3-torch'
+
 packages=
 for group; do
 	case $group in
@@ -55,14 +61,16 @@ for group; do
 	debug)		packages="$packages $debug" ;;
 	fuzz)		packages="$packages $fuzz" ;;
 	bench)		packages="$packages $bench" ;;
+	results)	packages="$packages $results" ;;
+	torch)		packages="$packages $torch" ;;
 	*)
-		echo "deps.sh: unknown group '$group' (run, compress, train, check, vm, debug, node, fuzz, bench)" >&2
+		echo "deps.sh: unknown group '$group' (run, compress, train, check, vm, debug, node, fuzz, bench, results, torch)" >&2
 		exit 2 ;;
 	esac
 done
 
 if [ -z "$packages" ]; then
-	echo "usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench ..." >&2
+	echo "usage: scripts/deps.sh run|compress|train|check|vm|debug|node|fuzz|bench|results|torch ..." >&2
 	exit 2
 fi
 

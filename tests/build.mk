@@ -16,4 +16,4 @@ endef
 FAIL_ALLOC := $(addprefix -Wl$(comma)--wrap=,malloc calloc realloc reallocarray aligned_alloc strdup \
 	mmap)
 
-include $(wildcard tests/unit/*.mk tests/vm/build.mk tests/fuzz/build.mk tests/kselftest/build.mk tests/qtest/build.mk tests/bench/build.mk tests/soak/build.mk tests/onnx/build.mk tests/ort/build.mk)
+include $(wildcard tests/unit/*.mk tests/vm/build.mk tests/fuzz/build.mk tests/kselftest/build.mk tests/qtest/build.mk tests/bench/build.mk tests/results/build.mk tests/soak/build.mk tests/onnx/build.mk tests/ort/build.mk)

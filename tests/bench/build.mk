@@ -26,3 +26,10 @@ bench-latency:
 	@scripts/deps.sh vm
 	@+$(MAKE) -s -j$(JOBS) qemu guest $(O)/tests/latency
 	tests/bench/latency.sh
+
+# An epoch of fqaccel-train beside one of the same network in PyTorch.
+.PHONY: bench-train
+bench-train:
+	@scripts/deps.sh run compress train torch
+	@+$(MAKE) -s -j$(JOBS) $(O)/fqaccel-train
+	/usr/bin/python3 tests/bench/train.py $(BENCH_TRAIN) $(O)/fqaccel-train
