@@ -48,3 +48,5 @@ TRAIN_FQ_SRCS := tools/train/fq.c tools/train/prune.c
 
 $(foreach t,fq prune,$(eval $(call unit_test,train_$(t),$(TRAIN_FQ_SRCS),$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) -fopenmp $(FAIL_ALLOC))))
+$(eval $(call unit_test,train_curves,tools/train/curves.c tools/train/curves_svg.c \
+	tools/common/cli.c tools/common/svg.c,$(TOOLS_COMMON_SAN_OBJS),$(IMG_LIBS) $(FAIL_ALLOC)))

@@ -6,6 +6,7 @@ include tools/net/build.mk
 COMPRESS_SRCS := \
 	tools/common/cli.c \
 	tools/common/option.c \
+	tools/common/svg.c \
 	tools/compress/compare.c \
 	tools/compress/compare_report.c \
 	tools/compress/compare_run.c \

@@ -100,9 +100,6 @@ void report_json(FILE *out, const struct report *r);
 /** report_html() - the page; 0 or -ENOMEM. */
 int report_html(FILE *out, const struct report *r);
 
-/** report_escape() - text inside HTML, in attributes too. */
-void report_escape(FILE *out, const char *text);
-
 /** report_style - the page's style sheet. */
 extern const char report_style[];
 

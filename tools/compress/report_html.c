@@ -8,24 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cli.h"
+#include "common/svg.h"
 #include "report.h"
-
-void report_escape(FILE *out, const char *text)
-{
-	while (*text) {
-		size_t n = cli_text_length(text);
-
-		if (strchr("<>&\"'", *text))
-			fprintf(out, "&#%d;", *text);
-		/* XML has neither control characters nor U+FFFE and U+FFFF. */
-		else if (!n || !strncmp(text, "\xef\xbf\xbe", 3) || !strncmp(text, "\xef\xbf\xbf", 3))
-			fputs("\xef\xbf\xbd", out);
-		else
-			fwrite(text, 1, n, out);
-		text += n ? n : 1;
-	}
-}
 
 /* 1234567 as 1,234,567 */
 static void count(FILE *out, uint64_t v)
@@ -139,7 +123,7 @@ static void options(FILE *out, const char *text)
 		snprintf(one, sizeof(one), "%.*s", end ? (int)(end - text) : (int)sizeof(one) - 1,
 			 text);
 		fputs("<code>", out);
-		report_escape(out, one);
+		svg_escape(out, one);
 		fputs("</code> ", out);
 	}
 }
@@ -164,15 +148,15 @@ static void page_header(FILE *out, const struct report *r)
 	const struct compress_options *o = r->o;
 
 	fputs("<header>\n<p class=\"soft\">Compressed network</p>\n<h1>", out);
-	report_escape(out, basename(o->model));
+	svg_escape(out, basename(o->model));
 	fputs("</h1>\n", out);
 	if (o->description) {
 		fputs("<p>", out);
-		report_escape(out, o->description);
+		svg_escape(out, o->description);
 		fputs("</p>\n", out);
 	}
 	fputs("<p class=\"soft\">", out);
-	report_escape(out, basename(o->output));
+	svg_escape(out, basename(o->output));
 	fputs(", made with ", out);
 	options(out, o->text);
 	fputs("</p>\n", out);
@@ -261,7 +245,7 @@ static void table_row(FILE *out, const struct report_layer *l, uint64_t largest)
 
 	fprintf(out, "<tr><td>%u</td><th class=\"name\" scope=\"row\"><a href=\"#layer-%u\">",
 		l->index, l->index);
-	report_escape(out, l->name);
+	svg_escape(out, l->name);
 	fputs("</a></th><td class=\"l\">", out);
 	shape(out, l);
 	fprintf(out, "</td><td class=\"l\">%s</td><td>%u</td><td>", mode_name(l), l->q->f.bits);
@@ -450,7 +434,7 @@ static void layer_article(FILE *out, const struct report_layer *l,
 	uint64_t after = l->weights - l->zeros;
 
 	fprintf(out, "<article id=\"layer-%u\">\n<header><h3>", l->index);
-	report_escape(out, l->name);
+	svg_escape(out, l->name);
 	fprintf(out, "</h3><span class=\"soft\">layer %u, %s, %.1f&#160;%% of the weights are 0"
 		"</span></header>\n<div class=\"cols\"><div>\n<figure>\n", l->index, mode_name(l),
 		percent((double)l->zeros, (double)l->weights));
@@ -511,7 +495,7 @@ int report_html(FILE *out, const struct report *r)
 	      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n"
 	      "<meta http-equiv=\"Content-Security-Policy\" "
 	      "content=\"default-src 'none'; style-src 'unsafe-inline'\"/>\n<title>", out);
-	report_escape(out, basename(r->o->model));
+	svg_escape(out, basename(r->o->model));
 	fprintf(out, ", compressed</title>\n<style>%s</style>\n</head>\n<body>\n", report_style);
 	page_header(out, r);
 	fputs("<main>\n", out);

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 
+#include "common/svg.h"
 #include "report.h"
 
 #define SVG_WIDTH	560
@@ -43,14 +44,6 @@ static double bin_edge(const struct report_bins *b, unsigned int i)
 	return b->from + (b->to - b->from) * i / REPORT_BINS;
 }
 
-/* 1, 2 or 5 times a power of ten, so that @count steps about fill @span. */
-static double nice_step(double span, double count)
-{
-	double power = pow(10, floor(log10(span / count))), rest = span / count / power;
-
-	return power * (rest < 1.5 ? 1 : rest < 3.5 ? 2 : rest < 7.5 ? 5 : 10);
-}
-
 static void begin(struct plot *p, const struct report_layer *l, const char *figure,
 		  const char *title, const char *description)
 {
@@ -58,8 +51,8 @@ static void begin(struct plot *p, const struct report_layer *l, const char *figu
 		"aria-describedby=\"%s-%u-d\">\n<title id=\"%s-%u\">", SVG_WIDTH,
 		SVG_TOP + p->height + SVG_AXIS, figure, l->index, figure, l->index, figure,
 		l->index);
-	report_escape(p->out, title);
-	report_escape(p->out, l->name);
+	svg_escape(p->out, title);
+	svg_escape(p->out, l->name);
 	fprintf(p->out, "</title>\n<desc id=\"%s-%u-d\">%s</desc>\n", figure, l->index,
 		description);
 }
@@ -75,7 +68,7 @@ static double tick_text(char *text, size_t room, double v)
 /* Ticks across; numbers at so many of them that they neither touch nor leave the picture. */
 static void axis_across(const struct plot *p)
 {
-	double step = nice_step(p->to - p->from, SVG_TICKS), width = 0, x;
+	double step = svg_nice_step(p->to - p->from, SVG_TICKS), width = 0, x;
 	int base = SVG_TOP + p->height, first = (int)ceil(p->from / step), every, i;
 	char text[32];
 
@@ -97,7 +90,7 @@ static void axis_across(const struct plot *p)
 /* Grid, ticks and numbers; values upward are shares in per cent. */
 static void axes(const struct plot *p)
 {
-	double up = nice_step(p->top, 3);
+	double up = svg_nice_step(p->top, 3);
 	int i;
 
 	for (i = 1; i * up <= p->top; i++)

@@ -3,6 +3,8 @@
 
 TRAIN_SRCS := \
 	tools/train/checkpoint.c \
+	tools/train/curves.c \
+	tools/train/curves_svg.c \
 	tools/train/dnn.c \
 	tools/train/dnn_conv.c \
 	tools/train/dnn_pool.c \
