@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -139,23 +140,51 @@ void cli_json_string(FILE *f, const char *text)
 	fputc('"', f);
 }
 
-void cli_progress(size_t done, size_t total)
+/* Whether a line that moves is to be shown now: at most ten times a second. */
+static bool shows_now(bool last_one)
 {
 	static struct timespec last;
-	const int width = 40;
 	struct timespec now;
+
+	if (!isatty(STDERR_FILENO))
+		return false;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (bar_shown && !last_one &&
+	    (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
+		return false;
+	last = now;
+	return true;
+}
+
+void cli_progress(size_t done, size_t total)
+{
+	const int width = 40;
 	int filled;
 
-	if (total < 2 || !isatty(STDERR_FILENO))
+	if (total < 2 || !shows_now(done >= total))
 		return;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (bar_shown && done < total &&
-	    (now.tv_sec - last.tv_sec) * 1000 + (now.tv_nsec - last.tv_nsec) / 1000000 < 100)
-		return;
-	last = now;
 	filled = (int)(done * (size_t)width / total);
 	fprintf(stderr, "\r[%.*s%*s] %zu/%zu", filled,
 		"########################################", width - filled, "", done, total);
+	fflush(stderr);
+	bar_shown = true;
+}
+
+void cli_status(const char *fmt, ...)
+{
+	struct winsize size;
+	char line[512];
+	int width = 80;
+	va_list ap;
+
+	if (!shows_now(false))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	if (!ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col > 1)
+		width = size.ws_col;
+	fprintf(stderr, "\r%.*s\033[K", width - 1, line);
 	fflush(stderr);
 	bar_shown = true;
 }

@@ -48,4 +48,7 @@ void cli_json_string(FILE *f, const char *text);
 void cli_progress(size_t done, size_t total);
 void cli_progress_clear(void);
 
+/** cli_status() - instead of the bar a line of text, cut to the terminal's width. */
+void cli_status(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

@@ -191,10 +191,10 @@ static int finish(struct compression *c)
 	rc = image_make(info, &c->image, &c->len, c->err, sizeof(c->err));
 	if (!rc)
 		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->calibration,
-				c->o.threads, &c->calibration_score, c->err, sizeof(c->err));
+				c->o.threads, &c->calibration_score, NULL, c->err, sizeof(c->err));
 	if (!rc && c->o.evaluate)
 		rc = card_score(c->image, c->len, c->net, c->pixel_scale, &c->evaluation,
-				c->o.threads, &c->evaluation_score, c->err, sizeof(c->err));
+				c->o.threads, &c->evaluation_score, NULL, c->err, sizeof(c->err));
 	if (rc)
 		return fail(c->o.model, c->err);
 	info->score = c->o.evaluate ? &c->evaluation_score : &c->calibration_score;

@@ -149,10 +149,10 @@ static int weigh(struct search *s, const struct qnet *q,
 	rc = image_make(&info, &image, &len, s->err, sizeof(s->err));
 	if (!rc)
 		rc = card_score(image, len, s->net, s->pixel_scale, s->calibration, o.threads,
-				&p->calibration, s->err, sizeof(s->err));
+				&p->calibration, NULL, s->err, sizeof(s->err));
 	if (!rc && s->evaluation)
 		rc = card_score(image, len, s->net, s->pixel_scale, s->evaluation, o.threads,
-				&p->evaluation, s->err, sizeof(s->err));
+				&p->evaluation, NULL, s->err, sizeof(s->err));
 	free(image);
 	image = NULL;
 	info.score = s->evaluation ? &p->evaluation : &p->calibration;

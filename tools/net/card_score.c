@@ -28,6 +28,7 @@ struct score_job {
 	float **outputs;		/* by worker: the card's and the reference's */
 	void **raw;			/* by worker */
 	struct verdict *verdicts;	/* by picture */
+	float *kept;			/* likewise the card's outputs, or NULL */
 	size_t elements;
 };
 
@@ -125,6 +126,8 @@ static int score_picture(void *arg, size_t i, unsigned int worker)
 	raw_to_float(j, j->raw[worker], card);
 	v->card = calib_top1(card, j->elements);
 	v->card_rank = rank_of(card, j->elements, label);
+	for (k = 0; j->kept && k < j->elements; k++)
+		j->kept[i * j->elements + k] = card[k] * j->info.output.scale;
 	if (!j->states)
 		return 0;
 	rc = score_reference(j, pixels, worker, reference);
@@ -198,10 +201,10 @@ static void score_sum(const struct score_job *j, struct score *s)
 }
 
 int card_score(const void *image, size_t len, const struct net *net, float scale,
-	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
-	       size_t errlen)
+	       const struct picture_set *set, unsigned int threads, struct score *s,
+	       float *outputs, char *err, size_t errlen)
 {
-	struct score_job j = { .set = set, .scale = scale };
+	struct score_job j = { .set = set, .scale = scale, .kept = outputs };
 	struct fqaccel_card *card = NULL;
 	int rc;
 

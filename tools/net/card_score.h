@@ -25,11 +25,12 @@ double score_divergence(const float *reference, const float *output, size_t n, b
  * card_score() - run an image on the soft card and compare with the float network
  * @net:   the float network, or NULL: agreement and the float network's accuracy mean nothing
  * @scale: real value of a pixel step of the float network's input
+ * @outputs: NULL, or by picture what the card gave, integers times the output's scale
  *
  * Return: 0 or a negative errno, @err is one line.
  */
 int card_score(const void *image, size_t len, const struct net *net, float scale,
-	       const struct picture_set *set, unsigned int threads, struct score *s, char *err,
-	       size_t errlen);
+	       const struct picture_set *set, unsigned int threads, struct score *s,
+	       float *outputs, char *err, size_t errlen);
 
 #endif

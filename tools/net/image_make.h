@@ -19,7 +19,7 @@ struct image_info {
 	const struct quantize_layer_options *layers;
 	enum fqz_coder coder;
 	const char *encoder;		/* the program and its version */
-	const char *options;		/* that decided the image; less than 1024 bytes */
+	const char *options;		/* that decided the image */
 	const char *description;	/* NULL: none */
 	const char *source;		/* path of the float network's file; NULL: there is none */
 	uint32_t source_crc;		/* its CRC32C */
