@@ -27,6 +27,20 @@ TRAIN_SRCS := \
 	tools/train/tnet_integer_backward.c \
 	tools/train/tnet_integer_pool.c
 
+# The program around them.
+TRAIN_PROGRAM_SRCS := \
+	tools/common/cli.c \
+	tools/common/option.c \
+	tools/train/finish.c \
+	tools/train/loop.c \
+	tools/train/main.c \
+	tools/train/options.c \
+	tools/train/options_check.c \
+	tools/train/progress.c \
+	tools/train/setup.c \
+	tools/train/stages.c \
+	tools/train/state.c
+
 # Programs that link any of it need these; oneDNN's threads are the compiler's OpenMP.
 TRAIN_LIBS := -ldnnl -fopenmp
 
@@ -48,3 +62,15 @@ $(O)/san/tools/train/%.o: tools/train/%.c $(O)/flags
 	$(CC) $(BASE_CFLAGS) $(SAN_CFLAGS) -fopenmp $(TRAIN_FLAGS_$*) -MMD -MP -c -o $@ $<
 
 MANPAGES += doc/man/fqaccel-train-net.5
+
+$(O)/fqaccel-train: $(TRAIN_PROGRAM_SRCS:%.c=$(O)/obj/%.o) $(TRAIN_SRCS:%.c=$(O)/obj/%.o) $(NET_IMAGE_OBJS) $(NET_OBJS) \
+		$(TOOLS_COMMON_OBJS) $(O)/libfqaccel.a
+	$(CC) $(CFLAGS) -pthread $(LDFLAGS) -o $@ $^ $(NET_LIBS) $(TRAIN_LIBS) $(IMG_LIBS) -lm
+
+$(O)/san/fqaccel-train: $(TRAIN_PROGRAM_SRCS:%.c=$(O)/san/%.o) $(TRAIN_SRCS:%.c=$(O)/san/%.o) \
+		$(NET_IMAGE_SAN_OBJS) $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) $(LIB_SAN_OBJS) $(CARD_SAN_OBJS) $(FQZ_SAN_OBJS)
+	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(TRAIN_LIBS) $(IMG_LIBS) -lm
+
+PROGRAMS += $(O)/fqaccel-train
+TEST_DEPS += $(O)/san/fqaccel-train
+MANPAGES += doc/man/fqaccel-train.1

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+/* What the options of fqaccel-train say together, and the record of those that decide the result. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/cli.h"
+#include "common/file.h"
+#include "train.h"
+
+static int usage_error(const char *what)
+{
+	return cli_usage("%s", what) + 1;
+}
+
+/* What a stage needs has to come before it, here or in the training that --start goes on from. */
+static const char *check_stages(const struct train_options *o)
+{
+	const struct train_stage_options *s = o->stages;
+
+	if (!s[o->last].on && o->last != TRAIN_INTEGER)
+		return "--stop-after names a stage that is not gone through";
+	if (o->start)
+		return NULL;
+	if (s[TRAIN_INTEGER].on && (!s[TRAIN_QUANTIZE].on || !s[TRAIN_ACTIVATE].on))
+		return "stage integer needs quantize and activate before it, or --start";
+	if (o->scratch && !s[TRAIN_FLOAT].on)
+		return "a network of random weights needs stage float, or --start";
+	return NULL;
+}
+
+static const char *check_outputs(struct train_options *o)
+{
+	bool image = o->stages[TRAIN_INTEGER].on;
+
+	if (o->output && !image)
+		return "there is no image without stage integer; leave out --output";
+	if (!o->output && image && o->last == TRAIN_INTEGER)
+		return "no output; add -o FILE.fqz";
+	if (o->save_onnx && !o->stages[TRAIN_FLOAT].on && !o->stages[TRAIN_PRUNE].on)
+		return "--save-onnx is of the network after stage float or prune";
+	if (!o->checkpoint && !o->output)
+		return "nothing is written; add --checkpoint FILE";
+	if (!o->checkpoint) {
+		int n = snprintf(o->checkpoint_path, sizeof(o->checkpoint_path), "%s.ckpt",
+				 o->output);
+
+		if (n < 0 || (size_t)n >= sizeof(o->checkpoint_path))
+			return "the output's name is too long";
+		o->checkpoint = o->checkpoint_path;
+	}
+	if (o->json && o->quiet)
+		return "--json or --quiet, not both";
+	return NULL;
+}
+
+static const char *check_values(const struct train_options *o)
+{
+	size_t i;
+
+	if (!o->data_count)
+		return "no pictures; add --data PATH";
+	for (i = 0; i < o->own_count; i++)
+		if (o->own[i].sparsity >= 0 && !o->stages[TRAIN_PRUNE].on)
+			return "--sparsity LAYER=X is of no use without stage prune";
+	return NULL;
+}
+
+/* What is written must not take the place of anything else that the command names. */
+static int check_files(const struct train_options *o)
+{
+	struct {
+		const char *name, *path;
+	} files[9 + 2 * TRAIN_PATHS] = {
+		{ "--output", o->output }, { "--checkpoint", o->checkpoint }, { "--log", o->log },
+		{ "--curves", o->curves }, { "--save-onnx", o->save_onnx },
+		{ "the network", o->network }, { "--start", o->start },
+		{ "--classes", o->classes },
+	};
+	size_t count = 8, written = 5, i, k;
+
+	for (i = 0; i < o->data_count; i++, count++) {
+		files[count].name = "--data";
+		files[count].path = o->data[i];
+	}
+	for (i = 0; i < o->validate_count; i++, count++) {
+		files[count].name = "--validate";
+		files[count].path = o->validate[i];
+	}
+	for (i = 0; i < written; i++)
+		for (k = i + 1; k < count; k++)
+			if (files[i].path && files[k].path &&
+			    file_same(files[i].path, files[k].path))
+				return cli_usage("%s %s would take the place of %s", files[i].name,
+						 files[i].path, files[k].name) + 1;
+	return 0;
+}
+
+int train_options_check(struct train_options *o)
+{
+	const char *wrong = check_values(o);
+
+	if (!wrong)
+		wrong = check_stages(o);
+	if (!wrong)
+		wrong = check_outputs(o);
+	return wrong ? usage_error(wrong) : check_files(o);
+}
+
+unsigned int train_stage_epochs(const struct train_stage_options *o, enum train_stage stage)
+{
+	if (stage != TRAIN_QUANTIZE)
+		return o->epochs;
+	return (TRAIN_SHARES - 1) * o->epochs + o->last_epochs;
+}
+
+/* A value for each stage that is gone through. */
+static void text_stages(FILE *f, const struct train_options *o)
+{
+	const struct train_stage_options *s = o->stages;
+	const char *comma = "";
+	int i, what;
+
+	fputs("--stages\t--stages ", f);
+	for (i = 0; i < TRAIN_STAGES; i++)
+		if (s[i].on) {
+			fprintf(f, "%s%s", comma, train_stage_names[i]);
+			comma = ",";
+		}
+	fputc('\n', f);
+	for (what = 0; what < 4; what++) {
+		static const char *const names[] = { "epochs", "rate", "decay", "warmup" };
+
+		fprintf(f, "--%s\t--%s ", names[what], names[what]);
+		for (i = 0, comma = ""; i < TRAIN_STAGES; i++) {
+			if (!s[i].on)
+				continue;
+			fprintf(f, "%s%s=", comma, train_stage_names[i]);
+			if (what == 0)
+				fprintf(f, "%u", s[i].epochs);
+			if (what == 0 && i == TRAIN_QUANTIZE)
+				fprintf(f, ":%u", s[i].last_epochs);
+			if (what == 1)
+				fprintf(f, "%.9g", s[i].rate);
+			if (what == 2)
+				fputs(train_decay_names[s[i].decay], f);
+			if (what == 3)
+				fprintf(f, "%.9g", s[i].warmup);
+			comma = ",";
+		}
+		fputc('\n', f);
+	}
+}
+
+static void text_own(FILE *f, const struct train_options *o)
+{
+	size_t i;
+
+	fprintf(f, "--sparsity\t--sparsity %.9g", o->sparsity);
+	for (i = 0; i < o->own_count; i++)
+		if (o->own[i].sparsity >= 0)
+			fprintf(f, " --sparsity %s=%.9g", o->own[i].layer, o->own[i].sparsity);
+	fprintf(f, "\n--mode\t--mode %s", word_modes[o->weights.mode]);
+	for (i = 0; i < o->own_count; i++)
+		if (o->own[i].mode >= 0)
+			fprintf(f, " --mode %s=%s", o->own[i].layer, word_modes[o->own[i].mode]);
+	fputc('\n', f);
+}
+
+char *train_options_text(const struct train_options *o)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *f = open_memstream(&text, &len);
+
+	if (!f)
+		return NULL;
+	text_stages(f, o);
+	fprintf(f, "--batch\t--batch %ld\n--momentum\t--momentum %.9g\n", o->batch, o->momentum);
+	fprintf(f, "--weight-decay\t--weight-decay %.9g\n", o->weight_decay);
+	fprintf(f, "--label-smoothing\t--label-smoothing %.9g\n", o->smoothing);
+	fprintf(f, "--crop\t--crop %ld\n--flip\t--%s\n", o->crop, o->flip ? "flip" : "no-flip");
+	fprintf(f, "--cutout\t--cutout %ld\n", o->cutout);
+	text_own(f, o);
+	fprintf(f, "--bits\t--bits %u\n--wsep\t--wsep %.9g\n", o->weights.bits,
+		o->weights.separation);
+	fprintf(f, "--seed\t--seed %llu\n", (unsigned long long)o->weights.seed);
+	fprintf(f, "--norm\t--norm %s\n", o->norm_keep ? "keep" : "auto");
+	fprintf(f, "--type\t--type %s\n", o->type == DNN_BF16 ? "bf16" : "f32");
+	fprintf(f, "--mean\t--mean %.9g,%.9g,%.9g\n", o->mean[0], o->mean[1], o->mean[2]);
+	fprintf(f, "--std\t--std %.9g,%.9g,%.9g\n", o->std[0], o->std[1], o->std[2]);
+	fprintf(f, "--bgr\t%s\n--range255\t%s\n", o->bgr ? "--bgr" : "",
+		o->range255 ? "--range255" : "");
+	fprintf(f, "--resize\t--resize %ld\n", o->resize);
+	if (fclose(f)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+char *train_options_command(const char *text)
+{
+	char *command = malloc(strlen(text) + 1), *at = command;
+	const char *tab, *end;
+
+	for (; command && *text; text = end + 1) {
+		tab = strchr(text, '\t');
+		end = strchr(text, '\n');
+		if (!tab || !end)
+			break;
+		if (tab + 1 == end)
+			continue;
+		if (at > command)
+			*at++ = ' ';
+		memcpy(at, tab + 1, (size_t)(end - tab - 1));
+		at += end - tab - 1;
+	}
+	if (command)
+		*at = '\0';
+	return command;
+}
+
+bool train_options_differ(const char *a, const char *b, char *name)
+{
+	const char *end_a, *end_b;
+
+	for (; *a && *b; a = end_a + 1, b = end_b + 1) {
+		end_a = strchrnul(a, '\n');
+		end_b = strchrnul(b, '\n');
+		if (end_a - a != end_b - b || memcmp(a, b, (size_t)(end_a - a))) {
+			snprintf(name, 64, "%.*s", (int)strcspn(a, "\t\n"), a);
+			return true;
+		}
+		if (!*end_a || !*end_b)
+			break;
+	}
+	return false;
+}
