@@ -50,3 +50,11 @@ $(foreach t,fq prune,$(eval $(call unit_test,train_$(t),$(TRAIN_FQ_SRCS),$(TRAIN
 	$(NET_LIBS) $(IMG_LIBS) -fopenmp $(FAIL_ALLOC))))
 $(eval $(call unit_test,train_curves,tools/train/curves.c tools/train/curves_svg.c \
 	tools/common/cli.c tools/common/svg.c,$(TOOLS_COMMON_SAN_OBJS),$(IMG_LIBS) $(FAIL_ALLOC)))
+
+# The program, on drawn pictures.
+TESTS += tests/unit/tools_train.t
+TEST_DEPS += $(O)/san/fqaccel-train $(O)/tests/make_shapes
+
+$(O)/tests/make_shapes: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_shapes.c tools/common/file.c)
+	@mkdir -p $(@D)
+	$(CC) $(SAN_LDFLAGS) -o $@ $^

@@ -72,5 +72,4 @@ $(O)/san/fqaccel-train: $(TRAIN_PROGRAM_SRCS:%.c=$(O)/san/%.o) $(TRAIN_SRCS:%.c=
 	$(CC) $(SAN_LDFLAGS) -pthread -o $@ $^ $(NET_LIBS) $(TRAIN_LIBS) $(IMG_LIBS) -lm
 
 PROGRAMS += $(O)/fqaccel-train
-TEST_DEPS += $(O)/san/fqaccel-train
 MANPAGES += doc/man/fqaccel-train.1

@@ -1,0 +1,116 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# shellcheck disable=SC2086 # options in one variable
+#
+# fqaccel-train from the command line, on drawn pictures: through all stages to an image that does as
+# well as the network; interrupted, in pieces and from other trainings' checkpoints to the same bits; each
+# refusal with its status and its text. What is quick runs with sanitizers.
+. "$(dirname "$0")/cli.sh"
+
+fast=$PWD/$build/fqaccel-train
+shapes=$PWD/$build/tests/make_shapes
+cd "$tmp" || exit 1
+"$shapes" train.bin 1500 1 && "$shapes" held.bin 400 2 || exit 1
+cat >tiny.net <<'END'
+input 3 32 32
+conv c1 out=8 kernel=3 stride=2 pad=1 relu
+conv c2 out=16 kernel=3 stride=2 pad=1 relu
+conv c3 out=16 kernel=3 stride=2 pad=1 relu
+globalpool p
+fc classes out=10
+END
+sed 's/classes out=10/classes out=7/' tiny.net >seven.net
+
+data='--data train.bin --validate held.bin'
+common="tiny.net $data --no-flip --crop 2 --batch 50 --threads 1 --sparsity 0.6 --sparsity c1=0.25"
+rates='--rate 0.05,quantize=0.01,activate=0.005,integer=0.002'
+epochs='--epochs float=9,prune=5,quantize=1:2,activate=1,integer=2'
+options="$common $rates $epochs"
+
+# The log without what differs from run to run.
+timeless()
+{
+	sed 's/"seconds": *[^,}]*//; s/"pictures_per_second": *[^,}]*//' "$1"
+}
+
+# field NAME: of the last line of the log in $1
+field()
+{
+	tail -n 1 "$2" | sed "s/.*\"$1\": *\([^,}]*\).*/\1/"
+}
+
+at_least()
+{
+	awk "BEGIN { exit !($1 >= $2) }" || unexpected "$1 is less than $2"
+}
+
+same()
+{
+	cmp "$1" "$2"
+}
+
+same_log()
+{
+	timeless "$1" >one
+	timeless "$2" >two
+	diff one two
+}
+
+# Usage.
+fails 2 'what is to be trained?' 'no network' fqaccel-train
+fails 2 'one network at a time' 'two networks' fqaccel-train a.net b.net
+fails 2 'no pictures; add --data' 'no pictures' fqaccel-train tiny.net -o a.fqz
+fails 2 'no output; add -o' 'no output' fqaccel-train tiny.net $data --checkpoint c
+fails 2 'nothing is written' 'neither output nor checkpoint' fqaccel-train tiny.net $data --stages float
+fails 2 'no image without stage integer' 'an output of float' \
+	fqaccel-train tiny.net $data --stages float -o a.fqz
+fails 2 'in this order' 'stages out of order' fqaccel-train tiny.net $data --stages prune,float -o a.fqz
+fails 2 'integer needs quantize and activate' 'integer alone' \
+	fqaccel-train tiny.net $data --stages float,integer -o a.fqz
+fails 2 'random weights needs stage float' 'nothing learned' \
+	fqaccel-train tiny.net $data --stages quantize,activate,integer -o a.fqz
+fails 2 'names a stage that is not' 'to stop after what is not there' \
+	fqaccel-train tiny.net $data --stages float,quantize --stop-after prune --checkpoint c
+fails 2 '--epochs swim=3: STAGE is one of' 'an unknown stage' fqaccel-train tiny.net --epochs swim=3
+fails 2 '--epochs float=3:4: ' 'two numbers for float' fqaccel-train tiny.net --epochs float=3:4
+fails 2 '--epochs -1: ' 'less than no epochs' fqaccel-train tiny.net --epochs -1
+fails 2 '--rate prune=0: ' 'a rate of 0' fqaccel-train tiny.net --rate prune=0
+fails 2 '--decay slow: ' 'an unknown decay' fqaccel-train tiny.net --decay slow
+fails 2 '--sparsity c1=1: ' 'nothing left' fqaccel-train tiny.net --sparsity c1=1
+fails 2 '--mode some: ' 'an unknown mode' fqaccel-train tiny.net --mode some
+fails 2 '--bits 9: 3 to 8' 'too many bits' fqaccel-train tiny.net --bits 9
+fails 2 '--type f64: ' 'an unknown type' fqaccel-train tiny.net --type f64
+fails 2 '--wsep decides only' 'wsep without auto' fqaccel-train tiny.net $data -o a.fqz --mode shift --wsep 3
+fails 2 'would take the place of --data' 'output over data' fqaccel-train tiny.net --data train.bin -o train.bin
+fails 2 'would take the place of the network' 'checkpoint over network' \
+	fqaccel-train tiny.net $data -o a.fqz --checkpoint tiny.net
+fails 2 '--save-onnx is of' 'no float network' \
+	fqaccel-train tiny.net $data --start c --stages quantize --checkpoint d --save-onnx a.onnx
+
+# Refusals.
+fails 1 'nothere.net: ' 'no such network' fqaccel-train nothere.net $data -o a.fqz
+fails 1 'train.bin:7: ' 'a label out of range' fqaccel-train seven.net $data -o a.fqz
+head -c 10000 train.bin >cut.bin
+fails 1 'cut.bin: ' 'a batch that is cut off' fqaccel-train tiny.net --data cut.bin -o a.fqz
+fails 1 "has no layer 'c9'" 'a layer that is not there' fqaccel-train tiny.net $data -o a.fqz --mode c9=shift
+fails 1 'the loss is ' 'a rate that is too high' \
+	fqaccel-train tiny.net $data --batch 100 -o a.fqz --rate 1e3 --norm keep --crop 0 --threads 1 -q
+ok 'no image is left of it' test ! -e a.fqz
+
+# All stages.
+run "$fast" $options -o all.fqz --log all.jsonl --curves all.svg --save-onnx all.onnx
+ok 'through all stages' exits 0
+ok 'a table of them' prints 'integer '
+run fqaccel-eval all.fqz held.bin --json
+accuracy=$(sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' out | head -n 1)
+ok "the card's accuracy: $accuracy %" at_least "$accuracy" 85
+is "$(printf '%.2f' "$(field held_accuracy all.jsonl)")" "$(printf '%.2f' "$accuracy")" \
+	'it is that of the last epoch'
+run fqaccel-info --json all.fqz
+ok 'it is in the image' prints "\"accuracy.top1\": \"$(printf '%.2f' "$accuracy")\""
+ok 'the image says how it was made' prints '--sparsity 0.6 --sparsity c1=0.25'
+ok 'an SVG picture' grep -q '</svg>' all.svg
+is "$(wc -l <all.jsonl)" 23 'a line for each epoch'
+sparsities=$(sed -n '/"stage": *"prune"/d; /"stage": *"float"/d; s/.*"sparsity": *\([0-9.]*\).*/\1/p' all.jsonl | sort -u | wc -l)
+is "$sparsities" 1 'what is pruned stays so'
+tap_done
