@@ -31,6 +31,7 @@ TRAIN_SRCS := \
 TRAIN_PROGRAM_SRCS := \
 	tools/common/cli.c \
 	tools/common/option.c \
+	tools/common/svg.c \
 	tools/train/finish.c \
 	tools/train/loop.c \
 	tools/train/main.c \
