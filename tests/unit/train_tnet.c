@@ -322,7 +322,7 @@ int main(void)
 {
 	enum train_nets which;
 
-	if (dnn_open(2, &dnn, &err))
+	if (dnn_open(1, &dnn, &err))
 		bail("%s", err.text);
 	train_net_pixels(pixels, sizeof(pixels), 1);
 	for (which = 0; which < TRAIN_NETS; which++) {

@@ -298,12 +298,29 @@ static void test_refusals(void)
 	close_fixture(&x);
 }
 
+/* Sums of integers are the same in any order. */
+static void test_threads(void)
+{
+	struct fixture x;
+
+	open_fixture(&x, TRAIN_NET_BRANCHES, 8, QUANT_SHIFT, DNN_F32);
+	forward(&x);
+	ok(card_agrees(&x), "%s: the output is the card's, by two threads", x.name);
+	close_fixture(&x);
+}
+
+static void dnn_start(unsigned int threads)
+{
+	dnn_close(dnn);
+	if (dnn_open(threads, &dnn, &err))
+		bail("%s", err.text);
+}
+
 int main(void)
 {
 	enum train_nets which;
 
-	if (dnn_open(2, &dnn, &err))
-		bail("%s", err.text);
+	dnn_start(1);
 	train_net_pixels(pixels, sizeof(pixels), 2);
 	for (which = 0; which < TRAIN_NETS; which++) {
 		test_forward(which);
@@ -311,6 +328,8 @@ int main(void)
 	}
 	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
 	test_refusals();
+	dnn_start(2);
+	test_threads();
 	dnn_close(dnn);
 	return tap_done();
 }
