@@ -275,6 +275,54 @@ static void test_gradients(enum train_nets which, unsigned int bits, enum quant_
 	close_fixture(&x);
 }
 
+/*
+ * Weights without a common factor whose sums are far beyond 2^24, kept but for @shift bits by the last
+ * layer, against sums in 64 bits.
+ */
+static void test_digits(enum train_nets which, unsigned int shift)
+{
+	static float x[BATCH * 64], y[LOGITS];
+	struct fixture f;
+	struct tnet_layer *p;
+	struct qlayer *q;
+	int64_t largest = 0;
+	size_t inputs, n, k;
+	bool same = true;
+	uint32_t last;
+
+	open_fixture(&f, which, 5, QUANT_AUTO, DNN_F32);
+	last = f.net->layer_count - 1;
+	p = &f.t->layers[last];
+	q = &f.q->layers[last];
+	inputs = p->weights / p->channels;
+	for (k = 0; k < p->weights; k++)
+		p->projected[k] = truncf((float)(0x1p17 * train_net_normal(7, 0, k)));
+	for (k = 0; k < p->channels; k++) {
+		q->scale[k] = 1;
+		q->bias[k] = (int16_t)k;
+		q->shift[k] = (uint8_t)shift;
+	}
+	forward(&f);
+	tnet_tensor(f.t, last, x);
+	tnet_tensor(f.t, last + 1, y);
+	for (n = 0; n < LOGITS; n++) {
+		const float *w = p->projected + n % p->channels * inputs;
+		int64_t acc = 0, v;
+		bool negative;
+
+		for (k = 0; k < inputs; k++)
+			acc += (int64_t)w[k] * (int64_t)x[n / p->channels * inputs + k];
+		largest = llabs(acc) > largest ? llabs(acc) : largest;
+		v = acc + (int64_t)(n % p->channels) * ((int64_t)1 << q->f.bias_shift);
+		negative = v < 0;
+		v = (llabs(v) + ((int64_t)1 << (shift - 1))) >> shift;
+		same &= (float)(negative ? -v : v) == y[n] && v < 1 << 24;
+	}
+	ok(same, "%s: sums of up to 2^%.1f are exact", f.name, log2((double)largest));
+	ok(largest > 1 << 25, "%s: these are that large", f.name);
+	close_fixture(&f);
+}
+
 /* One bit of the input is too much; naming the layer. */
 static void test_refusals(void)
 {
@@ -327,6 +375,8 @@ int main(void)
 		test_gradients(which, 5, QUANT_AUTO);
 	}
 	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
+	test_digits(TRAIN_NET_PLAIN, 6);
+	test_digits(TRAIN_NET_RESIDUAL, 10);
 	test_refusals();
 	dnn_start(2);
 	test_threads();
