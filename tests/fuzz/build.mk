@@ -34,7 +34,12 @@ FUZZ_onnx_SRCS := tests/fuzz/fuzz_onnx.c $(NET_SRCS) $(O)/gen/onnx.pb-c.c $(FQZ_
 FUZZ_onnx_LIBS := $(NET_LIBS) -lm
 FUZZ_onnx_SEEDS := tests/golden/onnx
 
-FUZZ_TARGETS := fqz huffman rle tans exec card img onnx
+FUZZ_train_SRCS := tests/fuzz/fuzz_train.c tools/train/checkpoint.c tools/train/curves.c \
+	tools/train/curves_svg.c tools/common/cli.c tools/common/svg.c $(TOOLS_COMMON_SRCS) $(FQZ_SRCS)
+FUZZ_train_LIBS := $(IMG_LIBS) -lm
+FUZZ_train_SEEDS := tests/golden/train
+
+FUZZ_TARGETS := fqz huffman rle tans exec card img onnx train
 
 $(O)/fuzz/obj/%.o: %.c
 	@mkdir -p $(@D)

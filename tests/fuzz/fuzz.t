@@ -38,4 +38,6 @@ pair 'fqz tests/golden/fqz' 'huffman tests/golden/streams/huffman'
 pair 'rle tests/golden/streams/rle-huffman' 'tans tests/golden/streams/tans'
 pair 'exec tests/golden/fqz' card
 pair 'img tests/golden/img' 'onnx tests/golden/onnx'
+run train tests/golden/train
+told train
 tap_done

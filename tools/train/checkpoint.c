@@ -161,7 +161,7 @@ int checkpoint_write(const char *path, const struct checkpoint_record *records, 
 {
 	uint8_t head[HEADER_BYTES] = { 0 };
 	struct file_writer *w;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 	size_t i;
 	int ret;
 
