@@ -29,7 +29,6 @@ TRAIN_DNN_WRAP := $(addprefix -Wl$(comma)--wrap=dnnl_,engine_create stream_creat
 $(eval $(call unit_test,train_dnn_errors,$(TRAIN_DNN_SRCS),,\
 	$(TRAIN_LIBS) $(FAIL_ALLOC) $(TRAIN_DNN_WRAP)))
 
-
 $(eval $(call unit_test,train_netfile,tools/train/netfile.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
 TRAIN_OPS_SRCS := $(patsubst %,tools/train/ops%.c,_loss _v1 _v3 _v4) tools/train/ops.c

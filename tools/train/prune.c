@@ -39,7 +39,7 @@ static void layer_rank(const struct prune_layer *p, bool exact, double *offset, 
 	*offset = exact ? 0 : p->mean;
 	if (exact)
 		*factor = p->threshold > 0 ? 1 / p->threshold : INFINITY;
-	else
+	else	/* 0: all of one magnitude */
 		*factor = p->deviation > 0 ? 1 / p->deviation : 1;
 }
 
@@ -73,11 +73,8 @@ static void set_thresholds(struct group *g, size_t wanted, struct quant_select *
 	for (l = 0; l < g->count; l++) {
 		struct prune_layer *p = &g->layers[l];
 
-		if (!belongs(g, p))
-			continue;
-		quant_prune_moments(p->w, p->n, &p->mean, &p->deviation);
-		/* Of weights of one magnitude, or a single one, a little to search in. */
-		p->deviation = fmax(p->deviation, 1e-6 * p->mean);
+		if (belongs(g, p))
+			quant_prune_moments(p->w, p->n, &p->mean, &p->deviation);
 	}
 	memset(s, 0, sizeof(*s));
 	s->wanted = wanted + 1;
