@@ -57,3 +57,7 @@ TEST_DEPS += $(O)/san/fqaccel-train $(O)/tests/make_shapes
 $(O)/tests/make_shapes: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_shapes.c tools/common/file.c)
 	@mkdir -p $(@D)
 	$(CC) $(SAN_LDFLAGS) -o $@ $^
+
+# From there to an image.
+$(eval $(call unit_test,train_integer,tools/train/integer.c $(TRAIN_FQ_SRCS) tests/unit/train_ref.c \
+	$(TRAIN_TNET_SRCS),$(KINDS_TEST_OBJS),$(NET_LIBS) $(TRAIN_LIBS)))

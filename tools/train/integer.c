@@ -167,14 +167,9 @@ static double inverse_deviation(const struct tnet_norm *n, uint32_t c)
 	return 1 / sqrt((double)n->var[c] + TNET_NORM_EPS);
 }
 
-static bool all_zero(const float *w, size_t n)
+static bool all_pruned(const uint8_t *mask, size_t n)
 {
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (w[i] != 0)
-			return false;
-	return true;
+	return !memchr(mask, 1, n);
 }
 
 /* Their weights in p->used are integers already. */
@@ -191,7 +186,7 @@ static void weighted_channels(struct integer *in, uint32_t i)
 		in->factor[c] = unit * k;
 		in->offset[c] = p->norm ? p->norm->beta[c] - p->norm->mean[c] * k : p->bias[c];
 		/* Nothing is multiplied in a pruned channel, so its shift is left to the offset. */
-		if (all_zero(p->weight + c * sum, sum))
+		if (all_pruned(in->fq[i].mask + c * sum, sum))
 			in->factor[c] = 0;
 	}
 }
@@ -300,8 +295,8 @@ void integer_gradients(struct integer *in)
 	}
 }
 
-/* What rounding costs the weights, and how many are 0. */
-static void layer_statistics(const struct tnet_layer *p, struct qlayer *l)
+/* What rounding costs the weights that are kept, and how many are 0. */
+static void layer_statistics(const struct tnet_layer *p, const uint8_t *mask, struct qlayer *l)
 {
 	size_t sum = p->weights / p->channels, i;
 	double signal = 0, noise = 0;
@@ -309,11 +304,11 @@ static void layer_statistics(const struct tnet_layer *p, struct qlayer *l)
 	l->pruned = 0;
 	for (i = 0; i < p->weights; i++) {
 		uint8_t symbol = l->weights.symbols[i];
-		double d = p->weight[i] - (double)l->weights.alphabet.weight[symbol] *
-					  l->weights.scale[i / sum];
+		double w = mask[i] ? p->weight[i] : 0;
+		double d = w - (double)l->weights.alphabet.weight[symbol] * l->weights.scale[i / sum];
 
 		l->pruned += !symbol;
-		signal += (double)p->weight[i] * p->weight[i];
+		signal += w * w;
 		noise += d * d;
 	}
 	l->weight_snr = noise > 0 ? fmin(10 * log10(signal / noise), INTEGER_BEST_SNR) :
@@ -339,7 +334,7 @@ int integer_finish(struct integer *in, struct net_error *err)
 		}
 		lower_weights(&l->f, &l->weights.alphabet);
 		l->f.symbols = l->weights.symbols;
-		layer_statistics(p, l);
+		layer_statistics(p, in->fq[i].mask, l);
 	}
 	return rc;
 }
