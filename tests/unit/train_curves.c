@@ -314,6 +314,7 @@ static void test_svg(void)
 	look(e, 200, "numbers beyond all bounds", "epoch");
 	for (i = 0; i < 5; i++)
 		e[i].epoch = UINT32_MAX;
+	is_int(curves_svg(svg_path, e, 6, err, sizeof(err)), -EINVAL, "a falling epoch");
 	look(e, 5, "high numbers of epochs", "4294967295");
 	for (i = 0; i < 5; i++)
 		e[i].accuracy = e[i].held_accuracy = e[i].loss = e[i].held_loss = NAN;
@@ -324,8 +325,11 @@ static void test_svg(void)
 
 static void test_svg_refusals(void)
 {
+	struct curves_epoch e = epoch7;
 	char lost[700];
 
+	memset(e.stage, 'x', sizeof(e.stage));
+	is_int(curves_svg(svg_path, &e, 1, err, sizeof(err)), -EINVAL, "a stage without end");
 	is_int(curves_svg(svg_path, &epoch7, 0, err, sizeof(err)), -EINVAL, "no epochs");
 	ok(strstr(err, svg_path), "the text names the file");
 	snprintf(lost, sizeof(lost), "%s/absent/file", root);

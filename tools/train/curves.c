@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -56,12 +55,23 @@ static int number(char *text, size_t room, double v)
 	return n;
 }
 
+bool curves_check(const struct curves_epoch *e, size_t count)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (!is_stage(e[i].stage, strnlen(e[i].stage, sizeof(e[i].stage))) || !e[i].epoch ||
+		    (i && e[i].epoch < e[i - 1].epoch))
+			return false;
+	return true;
+}
+
 int curves_log(FILE *f, const struct curves_epoch *e)
 {
 	char line[CURVES_MAX_LINE];
 	size_t i, n;
 
-	if (!is_stage(e->stage, strnlen(e->stage, sizeof(e->stage))) || !e->epoch)
+	if (!curves_check(e, 1))
 		return -EINVAL;
 	n = (size_t)snprintf(line, sizeof(line), "{\"epoch\":%u,\"stage\":\"%s\"", e->epoch,
 			     e->stage);

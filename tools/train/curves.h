@@ -3,6 +3,7 @@
 #ifndef TRAIN_CURVES_H
 #define TRAIN_CURVES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,6 +18,12 @@ struct curves_epoch {
 	double sparsity, quantized;	/* %, of all weights; of those not pruned */
 	double seconds, pictures_per_second;
 };
+
+/**
+ * curves_check() - whether these may be a log's: stages are printable text with an end, and no epoch is 0
+ *                  or lower than the one before
+ */
+bool curves_check(const struct curves_epoch *e, size_t count);
 
 /**
  * curves_log() - append a line and flush it
@@ -40,9 +47,9 @@ int curves_read(const char *path, struct curves_epoch **out, char *err, size_t e
 
 /**
  * curves_svg() - loss and accuracy over the epochs, stages marked; written to a temporary, renamed
- * @count: at least 1; their epochs do not fall
+ * @count: at least 1
  *
- * Return: 0, -EINVAL without epochs, -ENOMEM, or what the system said; with @err.
+ * Return: 0, -EINVAL without epochs or where curves_check() fails, -ENOMEM, or what the system said; with @err.
  */
 int curves_svg(const char *path, const struct curves_epoch *e, size_t count, char *err,
 	       size_t errlen);

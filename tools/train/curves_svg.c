@@ -354,8 +354,9 @@ int curves_svg(const char *path, const struct curves_epoch *e, size_t count, cha
 	long n;
 	int ret;
 
-	if (!count) {
-		snprintf(err, errlen, "%s: there is no epoch to plot yet", path);
+	if (!count || !curves_check(e, count)) {
+		snprintf(err, errlen, count ? "%s: the epochs to plot are damaged" :
+			 "%s: there is no epoch to plot yet", path);
 		return -EINVAL;
 	}
 	f.from = e[0].epoch - 0.5;

@@ -178,8 +178,8 @@ static int read_place(struct run *r, const struct checkpoint *c, const char *pat
 	if (!history || checkpoint_read(c, records, 2, r->err, sizeof(r->err)))
 		return not_ours(r, path);
 	log = checkpoint_find(c, "log", &len);
-	if (!log || len != (size_t)r->at.log * sizeof(*log) || r->at.stage > TRAIN_STAGES ||
-	    r->at.begun >> TRAIN_STAGES)
+	if (!log || len != (size_t)r->at.log * sizeof(*log) || !curves_check(log, r->at.log) ||
+	    r->at.stage > TRAIN_STAGES || r->at.begun >> TRAIN_STAGES)
 		return not_ours(r, path);
 	free(r->log);
 	free(r->history);
