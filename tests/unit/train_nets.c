@@ -147,7 +147,7 @@ static void layer_values(const struct net *n, struct net_layer *l, uint32_t c, u
 		l->bias = values(c, seed, stream + 2, -1.75, 0.1);
 		return;
 	} else {
-		l->scale = values(c, seed, stream + 1, 0, 1);
+		l->scale = values(c, seed, stream + 1, 0.5, 0.7);
 	}
 	l->bias = values(c, seed, stream + 2, 0.1, 0.3);
 }

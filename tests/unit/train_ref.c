@@ -22,9 +22,10 @@ static void choose(struct train_ref *r, uint64_t choice)
 	r->pattern = (r->pattern ^ choice) * 0x100000001b3u;
 }
 
+/* A distance of just 0 is no danger: such values were clamped before, and there nothing passes. */
 static void keep_margin(struct train_ref *r, double distance)
 {
-	if (distance < r->margin)
+	if (distance > 0 && distance < r->margin)
 		r->margin = distance;
 }
 
@@ -276,18 +277,17 @@ static void bound(struct train_ref *r, const struct net_layer *l, struct train_r
 	}
 }
 
-/* Where a bound acts nothing passes; at the bound itself neither. @dy: of the bounded value */
-static double *bound_backward(struct train_ref *r, const struct net_layer *l, struct train_ref_layer *p,
-			      const double *dy)
+/* Where a bound acts nothing passes; at the bound itself neither. */
+static double *bound_backward(struct train_ref *r, uint32_t layer)
 {
+	const struct net_layer *l = &r->net->layers[layer];
+	const struct train_ref_layer *p = &r->layers[layer];
+	const double *before = r->follow ? r->follow_before[layer] : p->before;
 	size_t n = train_ref_elements(r, l->out), i;
 	double *d = array(n, sizeof(*d));
 
-	for (i = 0; i < n; i++) {
-		double v = r->follow ? r->follow[l->out][i] : p->before[i];
-
-		d[i] = v > p->min && v < p->max ? dy[i] : 0;
-	}
+	for (i = 0; i < n; i++)
+		d[i] = before[i] > p->min && before[i] < p->max ? r->grad[l->out][i] : 0;
 	return d;
 }
 
@@ -394,10 +394,9 @@ void train_ref_backward(struct train_ref *r)
 		for (k = 0; k < REF_KINDS; k++)
 			memset(r->layers[i].grad[k], 0, r->layers[i].count[k] * sizeof(double));
 	for (i = r->net->layer_count; i-- > 0;) {
-		const struct net_layer *l = &r->net->layers[i];
-		double *dy = bound_backward(r, l, &r->layers[i], r->grad[l->out]);
+		double *dy = bound_backward(r, i);
 
-		layer_backward(r, l, &r->layers[i], dy);
+		layer_backward(r, &r->net->layers[i], &r->layers[i], dy);
 		free(dy);
 	}
 }

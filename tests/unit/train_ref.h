@@ -37,9 +37,10 @@ struct train_ref {
 	double **value, **grad;			/* by tensor */
 	/*
 	 * Where a program with less precision stands at a kink, on which side is its own matter:
-	 * with its tensors here (the caller's array, by tensor) the backward pass takes its side.
+	 * with its numbers here (the caller's arrays) the backward pass takes its side.
 	 */
-	double **follow;
+	double **follow;			/* by tensor: its values decide maxima */
+	double **follow_before;			/* by layer: its values before bounds decide these */
 	/*
 	 * Of the last forward pass: a hash of which bounds acted and which inputs were maxima, and the
 	 * smallest distance from another choice. While the pattern is one the loss is smooth.
