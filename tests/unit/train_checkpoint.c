@@ -73,10 +73,18 @@ static void test_roundtrip(void)
 		{ "layer.3.weight", got, sizeof(got) },
 	};
 	struct checkpoint *c;
+	char left[700], other[700];
 	struct stat st;
 	size_t len = 99;
 
+	snprintf(left, sizeof(left), "%s.tmp-Ab3dEf", file);
+	snprintf(other, sizeof(other), "%s.tmp-Ab3dEfg", file);
+	if (file_write(left, "half", 4, err, sizeof(err)) ||
+	    file_write(other, "mine", 4, err, sizeof(err)))
+		bail("%s", err);
 	is_int(checkpoint_write(file, records, COUNT, err, sizeof(err)), 0, "a checkpoint is written");
+	ok(stat(left, &st) && !stat(other, &st), "what a killed program left is removed, no more");
+	unlink(other);
 	ok(!stat(file, &st) && st.st_size == 32 + 4 * 80 + 32 + 16 + 16, "its size is as documented");
 	is_int(checkpoint_open(file, &c, err, sizeof(err)), 0, "and read");
 	is_int(checkpoint_read(c, in, 4, err, sizeof(err)), 0, "all of it, in another order");

@@ -2,6 +2,7 @@
 /* Whole files: read within a limit, written so that nobody sees half of one. */
 #include "file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -290,6 +291,30 @@ int file_write(const char *path, const void *data, size_t len, char *err, size_t
 		return ret;
 	}
 	return file_commit(w, err, errlen);
+}
+
+/* Whether @name is @file.tmp-XXXXXX. */
+static bool is_temporary(const char *name, const char *file)
+{
+	size_t n = strlen(file);
+
+	return !strncmp(name, file, n) && !strncmp(name + n, ".tmp-", 5) && strlen(name + n) == 11;
+}
+
+void file_sweep(const char *path)
+{
+	char *real = realpath(path, NULL), *folder = folder_of(real ? real : path);
+	const char *file = basename(real ? real : path);
+	DIR *dir = folder ? opendir(folder) : NULL;
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (is_temporary(entry->d_name, file))
+			unlinkat(dirfd(dir), entry->d_name, 0);
+	if (dir)
+		closedir(dir);
+	free(folder);
+	free(real);
 }
 
 static bool stat_folder(const char *path, struct stat *st)

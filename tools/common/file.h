@@ -54,6 +54,13 @@ int file_commit_synced(struct file_writer *w, char *err, size_t errlen);
 /** file_abandon() - remove the temporary and free the writer; NULL is allowed. */
 void file_abandon(struct file_writer *w);
 
+/**
+ * file_sweep() - remove the temporaries of @path that killed programs left behind
+ *
+ * For files that only one program at a time writes: another's temporary goes, too.
+ */
+void file_sweep(const char *path);
+
 /** file_write() - the three in one. */
 int file_write(const char *path, const void *data, size_t len, char *err, size_t errlen);
 

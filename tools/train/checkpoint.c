@@ -168,6 +168,7 @@ int checkpoint_write(const char *path, const struct checkpoint_record *records, 
 	ret = check_records(path, records, count, &bytes, err, errlen);
 	if (ret)
 		return ret;
+	file_sweep(path);
 	ret = file_create(path, &w, err, errlen);
 	if (ret)
 		return ret;

@@ -37,6 +37,9 @@ struct checkpoint_record {
 
 /**
  * checkpoint_write() - all records; the old file stays until the new one is complete
+ *
+ * What a program that was killed in it has left beside the file is removed.
+ *
  * Return: 0 or a negative errno with @err, which begins with the path; -EINVAL for names or sizes that
  * checkpoint_open() would refuse.
  */
