@@ -98,14 +98,18 @@ fails 1 'the loss is ' 'a rate that is too high' \
 ok 'no image is left of it' test ! -e a.fqz
 
 # All stages.
-run "$fast" $options -o all.fqz --log all.jsonl --curves all.svg --save-onnx all.onnx
+run "$fast" $options -o all.fqz --per-picture all.pictures --log all.jsonl --curves all.svg --save-onnx all.onnx
 ok 'through all stages' exits 0
 ok 'a table of them' prints 'integer '
-run fqaccel-eval all.fqz held.bin --json
+run fqaccel-eval all.fqz held.bin --json --per-picture card.pictures
 accuracy=$(sed -n 's/.*"top1": *\([0-9.]*\).*/\1/p' out | head -n 1)
 ok "the card's accuracy: $accuracy %" at_least "$accuracy" 85
 is "$(printf '%.2f' "$(field held_accuracy all.jsonl)")" "$(printf '%.2f' "$accuracy")" \
 	'it is that of the last epoch'
+cut -d ' ' -f 1,2 all.pictures >one
+cut -d ' ' -f 1,2 card.pictures >two
+ok 'and so is the class of every picture' same one two
+is "$(cut -d ' ' -f 3 all.pictures | tail -n 1)" 399 'they are numbered'
 run fqaccel-info --json all.fqz
 ok 'it is in the image' prints "\"accuracy.top1\": \"$(printf '%.2f' "$accuracy")\""
 ok 'the image says how it was made' prints '--sparsity 0.6 --sparsity c1=0.25'
@@ -113,4 +117,10 @@ ok 'an SVG picture' grep -q '</svg>' all.svg
 is "$(wc -l <all.jsonl)" 23 'a line for each epoch'
 sparsities=$(sed -n '/"stage": *"prune"/d; /"stage": *"float"/d; s/.*"sparsity": *\([0-9.]*\).*/\1/p' all.jsonl | sort -u | wc -l)
 is "$sparsities" 1 'what is pruned stays so'
+
+# The report on layers, from the checkpoint.
+run "$fast" $options -o all.fqz --resume --json
+ok 'a finished training tells its layers' json '@{$j->{layers}} == 4 && $j->{layers}[0]{name} eq "c1" &&
+	$j->{layers}[0]{weights} == 216 && $j->{layers}[0]{zeros} == 54 && $j->{layers}[0]{separation} > 0 &&
+	$j->{layers}[1]{bits} == 5 && $j->{layers}[3]{mode} =~ /^(shift|recentralized)$/'
 tap_done

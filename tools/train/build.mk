@@ -38,6 +38,7 @@ TRAIN_PROGRAM_SRCS := \
 	tools/train/options.c \
 	tools/train/options_check.c \
 	tools/train/progress.c \
+	tools/train/report.c \
 	tools/train/setup.c \
 	tools/train/stages.c \
 	tools/train/state.c

@@ -102,6 +102,8 @@ static int one_stage(struct run *r)
 	if (rc > 0 || (!rc && !epochs))
 		rc = measure(r, s);
 	if (!rc)
+		rc = run_pictures(r);
+	if (!rc)
 		run_stage_report(r, (int)stage);
 	if (!rc && r->o.save_onnx && last_float(r, stage))
 		rc = run_save_onnx(r);
@@ -187,7 +189,8 @@ static int train(struct run *r)
 		rc = run_image(r, &bytes);
 	if (rc)
 		return cli_error("%s", r->err);
-	run_report(r, bytes);
+	if (run_report(r, bytes))
+		return cli_error("out of memory");
 	return CLI_OK;
 }
 

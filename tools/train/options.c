@@ -65,6 +65,7 @@ static const char usage[] =
 "      --start FILE        begin with the weights of another training's checkpoint\n"
 "      --log FILE          a line of JSON for each epoch\n"
 "      --curves FILE       loss and accuracy as an SVG picture\n"
+"      --per-picture FILE  a line for each picture held out: label, first class, number\n"
 "      --save-onnx FILE    the network in floating point, pruned if it is\n"
 "      --description TEXT  for the image's metadata\n"
 "      --json              report on standard output as JSON\n"
@@ -81,7 +82,7 @@ enum {
 	OPT_WARMUP, OPT_BATCH, OPT_MOMENTUM, OPT_WEIGHT_DECAY, OPT_SMOOTHING, OPT_CROP, OPT_FLIP,
 	OPT_NO_FLIP, OPT_CUTOUT, OPT_SPARSITY, OPT_MODE, OPT_WSEP, OPT_SEED, OPT_TYPE, OPT_NORM,
 	OPT_MEAN, OPT_STD, OPT_BGR, OPT_RANGE255, OPT_RESIZE, OPT_CLASSES, OPT_DESCRIPTION,
-	OPT_CHECKPOINT, OPT_RESUME, OPT_START, OPT_LOG, OPT_CURVES, OPT_SAVE_ONNX, OPT_JSON,
+	OPT_CHECKPOINT, OPT_RESUME, OPT_START, OPT_LOG, OPT_CURVES, OPT_SAVE_ONNX, OPT_PICTURE, OPT_JSON,
 	OPT_END,
 };
 
@@ -123,6 +124,7 @@ static const struct option longs[] = {
 	{ "log", required_argument, NULL, OPT_LOG },
 	{ "curves", required_argument, NULL, OPT_CURVES },
 	{ "save-onnx", required_argument, NULL, OPT_SAVE_ONNX },
+	{ "per-picture", required_argument, NULL, OPT_PICTURE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "threads", required_argument, NULL, 'j' },
 	{ "quiet", no_argument, NULL, 'q' },
@@ -382,6 +384,8 @@ static const char **text_of(struct train_options *o, int opt)
 		return &o->curves;
 	case OPT_SAVE_ONNX:
 		return &o->save_onnx;
+	case OPT_PICTURE:
+		return &o->per_picture;
 	case OPT_CLASSES:
 		return &o->classes;
 	case OPT_DESCRIPTION:

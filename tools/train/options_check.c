@@ -71,13 +71,13 @@ static int check_files(const struct train_options *o)
 {
 	struct {
 		const char *name, *path;
-	} files[9 + 2 * TRAIN_PATHS] = {
+	} files[10 + 2 * TRAIN_PATHS] = {
 		{ "--output", o->output }, { "--checkpoint", o->checkpoint }, { "--log", o->log },
 		{ "--curves", o->curves }, { "--save-onnx", o->save_onnx },
-		{ "the network", o->network }, { "--start", o->start },
+		{ "--per-picture", o->per_picture }, { "the network", o->network }, { "--start", o->start },
 		{ "--classes", o->classes },
 	};
-	size_t count = 8, written = 5, i, k;
+	size_t count = 9, written = 6, i, k;
 
 	for (i = 0; i < o->data_count; i++, count++) {
 		files[count].name = "--data";

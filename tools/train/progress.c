@@ -157,7 +157,7 @@ static void report_row(const struct run *r, int result, uint64_t dense, size_t i
 	putchar('\n');
 }
 
-static void report_json(const struct run *r, uint64_t dense, size_t image)
+static int report_json(const struct run *r, uint64_t dense, size_t image)
 {
 	const char *comma = "";
 	int k;
@@ -181,22 +181,24 @@ static void report_json(const struct run *r, uint64_t dense, size_t image)
 		       100 * (double)s->zeros / (double)s->weights);
 		comma = ", ";
 	}
-	puts("]}");
+	putchar(']');
+	k = run_layers_json(r);
+	puts("}");
+	return k;
 }
 
-void run_report(const struct run *r, size_t image)
+int run_report(const struct run *r, size_t image)
 {
 	uint64_t dense = net_dense_bytes(r->net);
 	int k;
 
 	if (r->o.quiet)
-		return;
-	if (r->o.json) {
-		report_json(r, dense, image);
-		return;
-	}
+		return 0;
+	if (r->o.json)
+		return report_json(r, dense, image);
 	printf("\n%-10s %9s %9s %12s %8s\n", "stage", "top-1, %", "zeros, %", "bytes", "CR");
 	for (k = 0; k < RUN_RESULTS; k++)
 		if (r->results[k ? k - 1 : RUN_BEFORE].there)
 			report_row(r, k ? k - 1 : RUN_BEFORE, dense, image);
+	return 0;
 }

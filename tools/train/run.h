@@ -156,8 +156,16 @@ int run_log_restore(struct run *r);
 /** run_stage_report() - a stage is over. */
 void run_stage_report(const struct run *r, int result);
 
-/** run_report() - the table at the end. @bytes: of the image, 0: none. */
-void run_report(const struct run *r, size_t bytes);
+/** run_report() - the table at the end. @bytes: of the image, 0: none. Return: 0 or -ENOMEM. */
+int run_report(const struct run *r, size_t bytes);
+
+/* report.c */
+
+/** run_pictures() - write r->o.per_picture from r->outputs. */
+int run_pictures(struct run *r);
+
+/** run_layers_json() - layers as a member of the report's object. Return: 0 or -ENOMEM. */
+int run_layers_json(const struct run *r);
 
 /* finish.c */
 

@@ -70,7 +70,7 @@ struct train_own {
 };
 
 struct train_options {
-	const char *network, *output, *checkpoint, *start, *log, *curves, *save_onnx;
+	const char *network, *output, *checkpoint, *start, *log, *curves, *save_onnx, *per_picture;
 	const char *classes, *description;
 	char checkpoint_path[4096];	/* OUTPUT.ckpt */
 	const char *data[TRAIN_PATHS], *validate[TRAIN_PATHS];
