@@ -60,7 +60,7 @@ $(O)/tests/make_shapes: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_shapes.c too
 
 # From there to an image.
 $(eval $(call unit_test,train_integer,tools/train/integer.c $(TRAIN_FQ_SRCS) tests/unit/train_ref.c \
-	$(TRAIN_TNET_SRCS),$(KINDS_TEST_OBJS),$(NET_LIBS) $(TRAIN_LIBS)))
+	$(TRAIN_TNET_SRCS),$(KINDS_TEST_OBJS),$(NET_LIBS) $(TRAIN_LIBS) $(FAIL_ALLOC)))
 
 # The learning network against the plain executor, and the gradients of quantized layers.
 TRAIN_CORE_SRCS := $(filter tools/train/dnn%.c tools/train/ops%.c tools/train/tnet%.c,$(TRAIN_SRCS))

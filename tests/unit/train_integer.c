@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <math.h>
 
+#include "fail_alloc.h"
 #include "fqaccel.h"
 #include "net/image_make.h"
 #include "net/rng.h"
@@ -602,6 +603,36 @@ static void test_refusals(void)
 	subject_free(&s);
 }
 
+/* Each allocation fails once; LeakSanitizer looks at the end. */
+static void test_memory(void)
+{
+	struct subject s;
+	bool right = true;
+	int rc = 1;
+	long i;
+
+	subject_make(&s, &ways[2]);
+	subject_quantize(&s, 1);
+	for (i = 0; rc && i < 100000; i++) {
+		fail_alloc(i);
+		rc = calibrate(&s);
+		if (fail_alloc_end() && rc)
+			right &= rc == -ENOMEM && !s.in;
+	}
+	ok(right && !rc && i > 100, "each of %ld allocations of a calibration fails", i - 1);
+	rc = 1;
+	for (i = 0; rc && i < 1000; i++) {
+		fail_alloc(i);
+		rc = integer_start(s.in, &err);
+		if (!rc)
+			rc = integer_finish(s.in, &err);
+		if (fail_alloc_end() && rc)
+			right &= rc == -ENOMEM;
+	}
+	ok(right && !rc && i > 10, "each of %ld allocations of an image's integers fails", i - 1);
+	subject_free(&s);
+}
+
 /* The search from the last best on gives what a search from nothing gives. */
 static void test_search(void)
 {
@@ -663,6 +694,7 @@ int main(void)
 	test_restore(&ways[7]);
 	test_refusals();
 	test_search();
+	test_memory();
 	dnn_close(dnn);
 	return tap_done();
 }

@@ -381,11 +381,10 @@ int lower_channels(struct qnet *q, uint32_t layer, const double *factor, const d
 	int b, chosen = -1, first = l->f.scale ? (int)l->f.bias_shift : 0;
 	double best = INFINITY, loss;
 
-	if (!l->scale) {
-		l->scale = calloc(t->c, sizeof(*l->scale));
-		l->bias = calloc(t->c, sizeof(*l->bias));
-		l->shift = calloc(t->c, sizeof(*l->shift));
-	}
+	/* One may be there from a time when memory did not suffice for all. */
+	l->scale = l->scale ? l->scale : calloc(t->c, sizeof(*l->scale));
+	l->bias = l->bias ? l->bias : calloc(t->c, sizeof(*l->bias));
+	l->shift = l->shift ? l->shift : calloc(t->c, sizeof(*l->shift));
 	if (!l->scale || !l->bias || !l->shift)
 		return net_nomem(err);
 	/* The least error, of equal ones the smallest shift; the last best first, so that most others are

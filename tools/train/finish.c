@@ -123,8 +123,7 @@ int run_save_onnx(struct run *r)
 		return rc;
 	rc = tnet_fold(r->t, &net, NULL, &err);
 	if (!rc)
-		rc = onnx_write(net, "fqaccel-train", "fqaccel-train " FQACCEL_VERSION, &data, &len,
-				&err);
+		rc = onnx_write(net, "fqaccel-train", "fqaccel-train", &data, &len, &err);
 	if (rc)
 		run_fail(r, rc, "%s: %s", r->o.save_onnx, err.text);
 	else
