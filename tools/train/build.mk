@@ -51,6 +51,8 @@ TRAIN_LIBS := -ldnnl -fopenmp
 TRAIN_FLAGS_ops := -ffp-contract=off
 TRAIN_FLAGS_ops_loss := -ffp-contract=off
 TRAIN_LOOP_FLAGS := -O3 -ffp-contract=off -fno-trapping-math -fno-math-errno
+TRAIN_FLAGS_tnet_integer := $(TRAIN_LOOP_FLAGS)
+TRAIN_FLAGS_tnet_integer_backward := $(TRAIN_LOOP_FLAGS)
 TRAIN_FLAGS_ops_v1 := $(TRAIN_LOOP_FLAGS)
 TRAIN_FLAGS_ops_v3 := $(TRAIN_LOOP_FLAGS) -march=x86-64-v3
 TRAIN_FLAGS_ops_v4 := $(TRAIN_LOOP_FLAGS) -march=x86-64-v4

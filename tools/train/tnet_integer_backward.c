@@ -59,25 +59,25 @@ static void add_backward(struct tnet *t, uint32_t layer)
 	const struct fqz_tensor *in1 = &t->integer->tensors[l->in[1]];
 	struct tnet_buffers *b = t->state->integer;
 	const float *x0 = b->tensor[l->in[0]], *x1 = b->tensor[l->in[1]], *dy = b->grad[l->out];
-	float a[2], lo = (float)f->act_min, hi = (float)f->act_max;
+	float a0 = (float)ldexp(f->add_scale[0], -(int)f->out_shift);
+	float a1 = (float)ldexp(f->add_scale[1], -(int)f->out_shift);
+	float lo = (float)f->act_min, hi = (float)f->act_max;
 	size_t n = tnet_elements(t, l->out), i;
 	uint32_t k;
 
-	for (k = 0; k < 2; k++)
-		a[k] = (float)ldexp(f->add_scale[k], -(int)f->out_shift);
 	/* The type's end is no bound for what can't pass it. */
 	if (in0->type == FQZ_U8 && in1->type == FQZ_U8 && f->act_min <= 0)
 		lo = -INFINITY;
 	for (k = 0; k < 2; k++) {
-		float *dx = tnet_grad_begin(t, l->in[k]), scale = a[k];
+		float *dx = tnet_grad_begin(t, l->in[k]), scale = k ? a1 : a0;
 
 		if (!dx)
 			continue;
 #pragma omp parallel for simd
 		for (i = 0; i < n; i++) {
-			float v = x0[i] * a[0] + x1[i] * a[1];
+			float v = x0[i] * a0 + x1[i] * a1, g = dy[i] * scale;
 
-			dx[i] = v > lo && v < hi ? dy[i] * scale : 0;
+			dx[i] = (v > lo) & (v < hi) ? g : 0;
 		}
 		tnet_grad_end(t, l->in[k], dx);
 	}
