@@ -20,7 +20,7 @@
 #include "train_nets.h"
 #include "train_ref.h"
 
-#define MARGIN		2e-5
+#define MARGIN		1e-5
 #define SCALE		(1.0f / 255)
 #define MAX_BATCH	16
 
@@ -474,6 +474,7 @@ int main(void)
 		{ TRAIN_NET_BRANCHES, true, DNN_F32, 6, 2, 0.2f, false },
 		{ TRAIN_NET_POOLS, false, DNN_F32, 2, 2, 0, false },
 		{ TRAIN_NET_POOLS, true, DNN_F32, 4, 1, 0.1f, true },
+		{ TRAIN_NET_WIDE, true, DNN_F32, 2, 2, 0.1f, false },
 	};
 	struct trial bf16;
 	size_t i;

@@ -7,7 +7,9 @@
 #include "net/rng.h"
 #include "train_nets.h"
 
-const char *const train_nets_names[TRAIN_NETS] = { "plain", "residual", "branches", "pools" };
+const char *const train_nets_names[TRAIN_NETS + 1] = {
+	"plain", "residual", "branches", "pools", "wide",
+};
 
 /* A layer of a list: it writes the tensor after the last one's. Sizes follow from the fields. */
 struct entry {
@@ -80,14 +82,29 @@ static const struct entry pools[] = {
 	{ .kind = NET_GLOBALPOOL, .in = { 9 } },
 };
 
+static const struct entry wide[] = {
+	{ .kind = NET_AFFINE, .in = { 0 } },
+	{ .kind = NET_CONV, .in = { 1 }, .c = 32, .k = 3, SAME, RELU },
+	{ .kind = NET_CONV, .in = { 2 }, .c = 64, .k = 3, .stride = 2, SAME, RELU },
+	{ .kind = NET_CONV, .in = { 3 }, .c = 64, .k = 3, .groups = 64, SAME, RELU6 },
+	{ .kind = NET_CONV, .in = { 4 }, .c = 48, .k = 1, RELU },
+	{ .kind = NET_CONV, .in = { 5 }, .c = 48, .k = 3, SAME },
+	{ .kind = NET_ADD, .in = { 5, 6 }, .in_count = 2, RELU },
+	{ .kind = NET_MAXPOOL, .in = { 7 }, .k = 2, .stride = 2 },
+	{ .kind = NET_CONV, .in = { 8 }, .c = 64, .k = 3, .groups = 2, SAME, RELU },
+	{ .kind = NET_GLOBALPOOL, .in = { 9 } },
+	{ .kind = NET_FC, .in = { 10 }, .c = TRAIN_NETS_CLASSES },
+};
+
 static const struct {
 	const struct entry *entries;
 	uint32_t count, h, w;
-} lists[TRAIN_NETS] = {
+} lists[TRAIN_NETS + 1] = {
 	{ plain, sizeof(plain) / sizeof(plain[0]), 9, 10 },
 	{ residual, sizeof(residual) / sizeof(residual[0]), 8, 8 },
 	{ branches, sizeof(branches) / sizeof(branches[0]), 10, 9 },
 	{ pools, sizeof(pools) / sizeof(pools[0]), 12, 13 },
+	{ wide, sizeof(wide) / sizeof(wide[0]), 16, 16 },
 };
 
 double train_net_normal(uint64_t seed, uint64_t stream, uint64_t i)

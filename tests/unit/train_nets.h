@@ -10,12 +10,14 @@ enum train_nets {
 	TRAIN_NET_RESIDUAL,	/* two residual blocks, one with a convolution beside it */
 	TRAIN_NET_BRANCHES,	/* groups, depthwise, dilation, CONCAT of three and of one twice, ADD of one twice */
 	TRAIN_NET_POOLS,	/* all divisors, windows that pass the pads, global pool as output */
-	TRAIN_NETS
+	TRAIN_NETS,
+	/* By name only: channels in the numbers for which oneDNN has its quick code, and many products. */
+	TRAIN_NET_WIDE = TRAIN_NETS
 };
 
 #define TRAIN_NETS_CLASSES	5
 
-extern const char *const train_nets_names[TRAIN_NETS];
+extern const char *const train_nets_names[TRAIN_NETS + 1];
 
 /** train_net() - as net_simplify() leaves one; weights by @seed; to be destroyed with net_destroy(). */
 struct net *train_net(enum train_nets which, uint64_t seed);
