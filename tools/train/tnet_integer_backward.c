@@ -76,8 +76,9 @@ static void add_backward(struct tnet *t, uint32_t layer)
 #pragma omp parallel for simd
 		for (i = 0; i < n; i++) {
 			float v = x0[i] * a0 + x1[i] * a1, g = dy[i] * scale;
+			bool inside = (v > lo) & (v < hi);
 
-			dx[i] = (v > lo) & (v < hi) ? g : 0;
+			dx[i] = inside ? g : 0;
 		}
 		tnet_grad_end(t, l->in[k], dx);
 	}
