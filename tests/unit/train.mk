@@ -22,8 +22,9 @@ $(eval $(call unit_test,train_dnn,tests/unit/train_loops.c $(TRAIN_DNN_SRCS),,$(
 TRAIN_DNN_WRAP := $(addprefix -Wl$(comma)--wrap=dnnl_,engine_create stream_create \
 	set_default_fpmath_mode memory_desc_init_by_tag memory_create memory_set_data_handle \
 	dilated_convolution_forward_desc_init dilated_convolution_backward_data_desc_init \
-	dilated_convolution_backward_weights_desc_init pooling_v2_forward_desc_init \
-	pooling_v2_backward_desc_init primitive_desc_create reorder_primitive_desc_create \
+	dilated_convolution_backward_weights_desc_init inner_product_forward_desc_init \
+	inner_product_backward_data_desc_init inner_product_backward_weights_desc_init \
+	pooling_v2_forward_desc_init pooling_v2_backward_desc_init primitive_desc_create reorder_primitive_desc_create \
 	primitive_create primitive_execute stream_wait)
 
 $(eval $(call unit_test,train_dnn_errors,$(TRAIN_DNN_SRCS),,\

@@ -50,6 +50,16 @@ WRAP(dilated_convolution_backward_weights_desc_init,
       const dnnl_memory_desc_t *w, const dnnl_memory_desc_t *b, const dnnl_memory_desc_t *y,
       const dnnl_dims_t s, const dnnl_dims_t d, const dnnl_dims_t l, const dnnl_dims_t r),
      (o, a, x, w, b, y, s, d, l, r))
+WRAP(inner_product_forward_desc_init,
+     (dnnl_inner_product_desc_t *o, dnnl_prop_kind_t k, const dnnl_memory_desc_t *x,
+      const dnnl_memory_desc_t *w, const dnnl_memory_desc_t *b, const dnnl_memory_desc_t *y),
+     (o, k, x, w, b, y))
+WRAP(inner_product_backward_data_desc_init,
+     (dnnl_inner_product_desc_t *o, const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *w,
+      const dnnl_memory_desc_t *y), (o, x, w, y))
+WRAP(inner_product_backward_weights_desc_init,
+     (dnnl_inner_product_desc_t *o, const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *w,
+      const dnnl_memory_desc_t *b, const dnnl_memory_desc_t *y), (o, x, w, b, y))
 WRAP(pooling_v2_forward_desc_init,
      (dnnl_pooling_v2_desc_t *o, dnnl_prop_kind_t p, dnnl_alg_kind_t a,
       const dnnl_memory_desc_t *x, const dnnl_memory_desc_t *y, const dnnl_dims_t s,
@@ -76,6 +86,12 @@ static const struct dnn_shape conv_shape = {
 	.dilation_w = 1, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1, .groups = 1,
 };
 
+static const struct dnn_shape fc_shape = {
+	.batch = 2, .in_c = 8, .in_h = 4, .in_w = 4, .out_c = 10, .out_h = 1, .out_w = 1,
+	.kernel_h = 4, .kernel_w = 4, .stride_h = 1, .stride_w = 1, .dilation_h = 1,
+	.dilation_w = 1, .groups = 1,
+};
+
 static struct dnn *dnn;
 static struct net_error error;
 static struct dnn_conv *conv;
@@ -91,13 +107,23 @@ static int open_dnn(void)
 	return rc;
 }
 
-static int create_conv(void)
+static int create(const struct dnn_shape *s)
 {
 	struct dnn_conv *c = NULL;
-	int rc = dnn_conv_create(dnn, &conv_shape, DNN_F32, true, &c, &error);
+	int rc = dnn_conv_create(dnn, s, DNN_F32, true, &c, &error);
 
 	dnn_conv_destroy(c);
 	return rc;
+}
+
+static int create_conv(void)
+{
+	return create(&conv_shape);
+}
+
+static int create_fc(void)
+{
+	return create(&fc_shape);
 }
 
 static int create_pool(enum net_kind kind, uint32_t divisor)
@@ -192,6 +218,7 @@ int main(void)
 	} makers[] = {
 		{ "opening", open_dnn, 3, 1 },
 		{ "a convolution", create_conv, 20, 1 },
+		{ "a fully connected layer", create_fc, 17, 1 },
 		{ "a pool of maxima", create_maxpool, 11, 1 },
 		{ "a pool of means", create_avgpool, 10, 3 },
 	}, runs[] = {

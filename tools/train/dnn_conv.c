@@ -2,6 +2,7 @@
 /*
  * Convolutions. Activations stay N x H x W x C, for which oneDNN has fast kernels; of weights it
  * chooses the layout, and each direction its own, so they are reordered at each call: they are small.
+ * Where the kernel is the whole input it is an inner product, several times as fast where it is large.
  */
 #include <stdlib.h>
 
@@ -24,9 +25,17 @@ struct dnn_conv {
 /* What creating needs besides. */
 struct conv_plan {
 	struct dnn_dims dims;
+	bool inner;				/* an inner product; @y has two dimensions */
 	dnnl_memory_desc_t x, y, weight;
 	dnnl_memory_desc_t any, any_f32;	/* weights and their gradients, layout open */
 };
+
+static bool is_inner_product(const struct dnn_shape *s)
+{
+	return s->groups == 1 && s->kernel_h == s->in_h && s->kernel_w == s->in_w &&
+	       s->out_h == 1 && s->out_w == 1 && s->dilation_h == 1 && s->dilation_w == 1 &&
+	       !s->pad_top && !s->pad_left && !s->pad_bottom && !s->pad_right;
+}
 
 static dnnl_status_t plan_make(const struct dnn_shape *s, enum dnn_type type, struct conv_plan *p)
 {
@@ -35,7 +44,11 @@ static dnnl_status_t plan_make(const struct dnn_shape *s, enum dnn_type type, st
 
 	dnn_dims_of(s, &p->dims);
 	status = dnn_activation(&p->x, p->dims.x, type);
-	if (!status)
+	p->inner = is_inner_product(s);
+	if (!status && p->inner)
+		status = dnnl_memory_desc_init_by_tag(&p->y, 2, p->dims.y, dnn_data_type(type),
+						      dnnl_nc);
+	else if (!status)
 		status = dnn_activation(&p->y, p->dims.y, type);
 	if (!status)
 		status = dnnl_memory_desc_init_by_tag(&p->weight, p->dims.weight_dims,
@@ -50,14 +63,25 @@ static dnnl_status_t plan_make(const struct dnn_shape *s, enum dnn_type type, st
 	return status;
 }
 
+/* oneDNN's description of either kind. */
+union conv_op {
+	dnnl_convolution_desc_t conv;
+	dnnl_inner_product_desc_t inner;
+};
+
 static dnnl_status_t forward_desc(struct dnn_conv *c, const struct conv_plan *p)
 {
-	dnnl_convolution_desc_t op;
+	const struct dnn_dims *d = &p->dims;
 	dnnl_status_t status;
+	union conv_op op;
 
-	status = dnnl_dilated_convolution_forward_desc_init(&op, dnnl_forward_training,
-			dnnl_convolution_direct, &p->x, &p->any, NULL, &p->y, p->dims.stride,
-			p->dims.dilation, p->dims.before, p->dims.behind);
+	if (p->inner)
+		status = dnnl_inner_product_forward_desc_init(&op.inner, dnnl_forward_training,
+				&p->x, &p->any, NULL, &p->y);
+	else
+		status = dnnl_dilated_convolution_forward_desc_init(&op.conv,
+				dnnl_forward_training, dnnl_convolution_direct, &p->x, &p->any,
+				NULL, &p->y, d->stride, d->dilation, d->before, d->behind);
 	if (status)
 		return status;
 	return dnnl_primitive_desc_create(&c->forward.desc, &op, NULL, c->d->engine, NULL);
@@ -65,12 +89,17 @@ static dnnl_status_t forward_desc(struct dnn_conv *c, const struct conv_plan *p)
 
 static dnnl_status_t data_desc(struct dnn_conv *c, const struct conv_plan *p)
 {
-	dnnl_convolution_desc_t op;
+	const struct dnn_dims *d = &p->dims;
 	dnnl_status_t status;
+	union conv_op op;
 
-	status = dnnl_dilated_convolution_backward_data_desc_init(&op, dnnl_convolution_direct,
-			&p->x, &p->any, &p->y, p->dims.stride, p->dims.dilation, p->dims.before,
-			p->dims.behind);
+	if (p->inner)
+		status = dnnl_inner_product_backward_data_desc_init(&op.inner, &p->x, &p->any,
+								    &p->y);
+	else
+		status = dnnl_dilated_convolution_backward_data_desc_init(&op.conv,
+				dnnl_convolution_direct, &p->x, &p->any, &p->y, d->stride,
+				d->dilation, d->before, d->behind);
 	if (status)
 		return status;
 	return dnnl_primitive_desc_create(&c->data.desc, &op, NULL, c->d->engine,
@@ -79,12 +108,17 @@ static dnnl_status_t data_desc(struct dnn_conv *c, const struct conv_plan *p)
 
 static dnnl_status_t weights_desc(struct dnn_conv *c, const struct conv_plan *p)
 {
-	dnnl_convolution_desc_t op;
+	const struct dnn_dims *d = &p->dims;
 	dnnl_status_t status;
+	union conv_op op;
 
-	status = dnnl_dilated_convolution_backward_weights_desc_init(&op, dnnl_convolution_direct,
-			&p->x, &p->any_f32, NULL, &p->y, p->dims.stride, p->dims.dilation,
-			p->dims.before, p->dims.behind);
+	if (p->inner)
+		status = dnnl_inner_product_backward_weights_desc_init(&op.inner, &p->x,
+				&p->any_f32, NULL, &p->y);
+	else
+		status = dnnl_dilated_convolution_backward_weights_desc_init(&op.conv,
+				dnnl_convolution_direct, &p->x, &p->any_f32, NULL, &p->y,
+				d->stride, d->dilation, d->before, d->behind);
 	if (status)
 		return status;
 	return dnnl_primitive_desc_create(&c->weights.desc, &op, NULL, c->d->engine,
