@@ -591,7 +591,7 @@ static int refused(const struct sample *s, void (*spoil)(struct fq_layer *q))
 }
 
 static void spoil_mode(struct fq_layer *q) { q->state.mode = 3; }
-static void spoil_bits(struct fq_layer *q) { q->state.bits = 6; }
+static void spoil_bits(struct fq_layer *q) { q->state.bits = 9; }
 static void spoil_sigma(struct fq_layer *q) { q->state.sigma = NAN; }
 static void spoil_scale(struct fq_layer *q) { q->state.sigma = 0; }
 static void spoil_low(struct fq_layer *q) { q->state.low = INT32_MIN; }
@@ -636,6 +636,7 @@ static void test_restore(void)
 	struct checkpoint_record from[FQ_RECORDS], to[FQ_RECORDS];
 	static const char *const names[] = { "layer.3.fq.state", "layer.3.fq.component",
 					     "layer.3.fq.quantized" };
+	struct quant_options o = five;
 	float used[MANY];
 	struct fq_layer q;
 	int i, bad = 0;
@@ -669,6 +670,20 @@ static void test_restore(void)
 		if (fq_advance(&s->q, s->w, 1) || fq_advance(&q, s->w, 1))
 			bail("not quantized");
 	}
+	fq_free(&q);
+	/* Read by one who asks for other bits. */
+	o.bits = 3;
+	if (fq_create(&q, OUTPUTS, SUM, 3, s->mask, &o))
+		bail("no layer");
+	fq_records(&s->q, from);
+	fq_records(&q, to);
+	for (i = 0; i < FQ_RECORDS; i++)
+		memcpy(to[i].data, from[i].data, from[i].len);
+	is_int(fq_restore(&q), 0, "a layer comes back where other bits are asked for");
+	fq_project(&q, s->w, used);
+	fq_project(&s->q, s->w, s->used);
+	ok_mem(used, s->used, sizeof(used), "with those that it had");
+	ok(!fq_estimate(&q, s->w, 0) && q.grid.alphabet.bits == 3, "until the next estimate");
 	fq_free(&q);
 	sample_free(s);
 }

@@ -269,7 +269,7 @@ static int restore_grid(struct fq_layer *q)
 	const struct fq_state *s = &q->state;
 	const int exponents[2] = { s->exponents[0], s->exponents[1] };
 
-	if ((s->mode != FQZ_SHIFT && s->mode != FQZ_RECENTRALIZED) || s->bits != q->o.bits ||
+	if ((s->mode != FQZ_SHIFT && s->mode != FQZ_RECENTRALIZED) || s->bits < 3 || s->bits > 8 ||
 	    !(s->sigma > 0 && isfinite(s->sigma)) || !exponent_is_sane(s->low) ||
 	    !exponent_is_sane(exponents[0]) || !exponent_is_sane(exponents[1]))
 		return -EBADMSG;

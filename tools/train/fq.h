@@ -136,8 +136,9 @@ int fq_export(struct fq_layer *q, const float *w, struct quant_weights *out);
  * fq_records() - what a checkpoint keeps of the layer: "layer.3.fq.state", ".component", ".quantized"
  * @r: FQ_RECORDS of them, which point into @q
  *
- * To write, call it when all is to be written. To read, call it after fq_create() with the same
- * options, read, and call fq_restore().
+ * To write, call it when all is to be written. To read, call it after fq_create(), read, and call
+ * fq_restore(). The options are the caller's to compare: bits and mode of what was estimated are kept
+ * until the next estimate.
  */
 void fq_records(struct fq_layer *q, struct checkpoint_record *r);
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <math.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -207,12 +206,6 @@ void prune_apply(const float *w, const uint8_t *mask, size_t n, float *used)
 
 	for (i = 0; i < n; i++)
 		used[i] = mask[i] ? w[i] : 0;
-}
-
-void prune_record(struct prune_layer *p, uint32_t layer, struct checkpoint_record *r)
-{
-	snprintf(p->name, sizeof(p->name), "layer.%u.mask", layer);
-	*r = (struct checkpoint_record){ p->name, p->mask, p->n };
 }
 
 int prune_restore(struct prune_layer *p)

@@ -14,8 +14,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "checkpoint.h"
-
 struct prune_layer {
 	const float *w;		/* master weights */
 	size_t n;
@@ -23,7 +21,6 @@ struct prune_layer {
 	uint8_t *mask;		/* by weight: 1 kept, 0 cut; the caller's array, all 1 at first */
 	double mean, deviation, threshold;	/* of the last update */
 	size_t cut;
-	char name[32];		/* for prune_record() */
 };
 
 /** prune_start() - the mask of a network that may be pruned already: 0 where a weight is 0, else 1. */
@@ -50,10 +47,7 @@ double prune_ramp(double target, uint64_t step, uint64_t steps);
 /** prune_apply() - used = w where mask is 1, else 0. */
 void prune_apply(const float *w, const uint8_t *mask, size_t n, float *used);
 
-/** prune_record() - the mask as a checkpoint's record, "layer.3.mask"; it points into @p. */
-void prune_record(struct prune_layer *p, uint32_t layer, struct checkpoint_record *r);
-
-/** prune_restore() - after the mask was read. Return: 0, or -EBADMSG where it is not one. */
+/** prune_restore() - after the mask was read from a file. Return: 0, or -EBADMSG where it is not one. */
 int prune_restore(struct prune_layer *p);
 
 #endif

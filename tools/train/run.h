@@ -55,7 +55,7 @@ struct run {
 	float **momenta;		/* by parameter */
 	int param_count;
 	/* By layer of the network, for those with weights: */
-	uint8_t **masks;		/* from prune on: 0 where a weight is cut */
+	uint8_t **masks;		/* from prune or quantize on: 0 where a weight is cut */
 	struct fq_layer *fq;		/* from quantize on */
 	struct prune_layer *prune;	/* layers with weights, in order */
 	uint32_t prune_count;

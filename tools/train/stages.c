@@ -99,8 +99,9 @@ static unsigned int fix_epoch(const struct run *r)
 
 static bool mask_fixed(const struct run *r)
 {
-	return run_begun(r, TRAIN_PRUNE) &&
-	       (r->at.stage > TRAIN_PRUNE || r->at.epoch >= fix_epoch(r));
+	return run_begun(r, TRAIN_QUANTIZE) ||
+	       (run_begun(r, TRAIN_PRUNE) &&
+		(r->at.stage > TRAIN_PRUNE || r->at.epoch >= fix_epoch(r)));
 }
 
 static int update_masks(struct run *r, double sparsity, bool exact)
@@ -127,6 +128,15 @@ static int fix_masks(struct run *r)
 				p->value[i] = r->momenta[k][i] = 0;
 	}
 	return rc;
+}
+
+/* A network that was pruned elsewhere stays as it is. */
+static void keep_zeros(struct run *r)
+{
+	size_t i;
+
+	for (i = 0; i < r->prune_count; i++)
+		prune_start(&r->prune[i]);
 }
 
 /* Quantization. */
@@ -287,7 +297,7 @@ static void forget(struct run *r, enum train_stage stage)
 			fq_free(&r->fq[i]);
 		r->t->layers[i].used = r->t->layers[i].weight;
 	}
-	if (!run_begun(r, TRAIN_PRUNE))
+	if (!run_begun(r, TRAIN_PRUNE) && !run_begun(r, TRAIN_QUANTIZE))
 		attach_masks(r);
 	if (!run_begun(r, TRAIN_ACTIVATE))
 		detach_integer(r);
@@ -303,6 +313,8 @@ int run_stage_begin(struct run *r, enum train_stage stage)
 	switch (stage) {
 	case TRAIN_QUANTIZE:
 		r->at.rounds = 0;
+		if (!run_begun(r, TRAIN_PRUNE))
+			keep_zeros(r);
 		rc = attach_fq(r);
 		break;
 	case TRAIN_ACTIVATE:

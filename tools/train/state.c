@@ -102,7 +102,7 @@ static void add_state(struct records *list, struct run *r)
 			add(list, l->norm->mean, l->channels * sizeof(float), "layer.%u.mean", i);
 			add(list, l->norm->var, l->channels * sizeof(float), "layer.%u.var", i);
 		}
-		if (l->weights && run_begun(r, TRAIN_PRUNE))
+		if (l->weights && (run_begun(r, TRAIN_PRUNE) || run_begun(r, TRAIN_QUANTIZE)))
 			add(list, r->masks[i], l->weights, "layer.%u.mask", i);
 		if (l->weights && run_begun(r, TRAIN_QUANTIZE))
 			add_fq(list, &r->fq[i]);
@@ -148,6 +148,9 @@ static int read_state(struct run *r, const struct checkpoint *c)
 	for (i = 0; !rc && run_begun(r, TRAIN_QUANTIZE) && i < r->net->layer_count; i++)
 		if (r->t->layers[i].weights && fq_restore(&r->fq[i]))
 			rc = run_fail(r, -EBADMSG, "layer %u: its quantization makes no sense", i);
+	for (i = 0; !rc && i < r->prune_count; i++)
+		if (prune_restore(&r->prune[i]))
+			rc = run_fail(r, -EBADMSG, "weighted layer %u: its mask makes no sense", i);
 	return rc;
 }
 
