@@ -117,6 +117,11 @@ ok 'an SVG picture' grep -q '</svg>' all.svg
 is "$(wc -l <all.jsonl)" 23 'a line for each epoch'
 sparsities=$(sed -n '/"stage": *"prune"/d; /"stage": *"float"/d; s/.*"sparsity": *\([0-9.]*\).*/\1/p' all.jsonl | sort -u | wc -l)
 is "$sparsities" 1 'what is pruned stays so'
+# all.onnx has that sparsity, and what was rounded to 0.
+run "$fast" all.onnx $data --no-flip --batch 50 --threads 1 --stages quantize,activate,integer \
+	--epochs quantize=0:1,activate=1,integer=1 --rate 0.001 -o again.fqz --log again.jsonl
+ok 'a network that was pruned elsewhere' exits 0
+ok 'keeps its zeros' at_least "$(field sparsity again.jsonl)" "$(field sparsity all.jsonl)"
 
 # The report on layers, from the checkpoint.
 run "$fast" $options -o all.fqz --resume --json

@@ -117,7 +117,7 @@ void run_step_end(struct run *r, float rate);
 /** run_mode() - how the network is run in the present stage. */
 enum tnet_mode run_mode(const struct run *r, bool train);
 
-/** run_count() - weights that are 0 in the forward pass, of all, and those quantized of the rest. */
+/** run_count() - weights that are 0, from quantize on pruned, of all, and those quantized of the rest. */
 void run_count(const struct run *r, uint64_t *zeros, uint64_t *weights, uint64_t *quantized);
 
 /* loop.c */

@@ -429,6 +429,7 @@ enum tnet_mode run_mode(const struct run *r, bool train)
 
 void run_count(const struct run *r, uint64_t *zeros, uint64_t *weights, uint64_t *quantized)
 {
+	bool quantizing = run_begun(r, TRAIN_QUANTIZE);
 	uint32_t i;
 	size_t k;
 
@@ -440,9 +441,9 @@ void run_count(const struct run *r, uint64_t *zeros, uint64_t *weights, uint64_t
 			continue;
 		*weights += l->weights;
 		for (k = 0; k < l->weights; k++) {
-			*zeros += l->used[k] == 0;
-			*quantized += l->used[k] != 0 && run_begun(r, TRAIN_QUANTIZE) &&
-				      r->fq[i].quantized[k];
+			/* What is only rounded to 0 goes on learning. */
+			*zeros += quantizing ? !r->masks[i][k] : l->used[k] == 0;
+			*quantized += quantizing && r->masks[i][k] && r->fq[i].quantized[k];
 		}
 	}
 }
