@@ -264,20 +264,42 @@ static void norm_backward(struct train_ref *r, const struct net_tensor *t, struc
 	}
 }
 
+static double clamp(double v, double min, double max)
+{
+	return v < min ? min : v > max ? max : v;
+}
+
+/* The bounds that act: with rounding there are two more. */
+static double least(const struct train_ref_layer *p)
+{
+	return p->step > 0 ? fmax(p->min, p->low * p->step) : p->min;
+}
+
+static double most(const struct train_ref_layer *p)
+{
+	return p->step > 0 ? fmin(p->max, p->high * p->step) : p->max;
+}
+
 static void bound(struct train_ref *r, const struct net_layer *l, struct train_ref_layer *p)
 {
 	size_t n = train_ref_elements(r, l->out), i;
 
 	for (i = 0; i < n; i++) {
-		double v = p->before[i];
+		double v = p->before[i], level;
 
-		choose(r, (v > p->min) + 2 * (v < p->max));
-		keep_margin(r, fmin(fabs(v - p->min), fabs(v - p->max)));
-		r->value[l->out][i] = v < p->min ? p->min : v > p->max ? p->max : v;
+		choose(r, (v > least(p)) + 2 * (v < most(p)));
+		keep_margin(r, fmin(fabs(v - least(p)), fabs(v - most(p))));
+		v = clamp(v, p->min, p->max);
+		if (p->step > 0) {
+			level = round(v / p->step);	/* half away from zero */
+			keep_margin(r, fabs(fabs(v / p->step - level) - 0.5) * p->step);
+			v = clamp(level, p->low, p->high) * p->step;
+		}
+		r->value[l->out][i] = v;
 	}
 }
 
-/* Where a bound acts nothing passes; at the bound itself neither. */
+/* Where a bound acts nothing passes; at the bound itself neither. Rounding counts as the identity. */
 static double *bound_backward(struct train_ref *r, uint32_t layer)
 {
 	const struct net_layer *l = &r->net->layers[layer];
@@ -287,7 +309,7 @@ static double *bound_backward(struct train_ref *r, uint32_t layer)
 	double *d = array(n, sizeof(*d));
 
 	for (i = 0; i < n; i++)
-		d[i] = before[i] > p->min && before[i] < p->max ? r->grad[l->out][i] : 0;
+		d[i] = before[i] > least(p) && before[i] < most(p) ? r->grad[l->out][i] : 0;
 	return d;
 }
 
@@ -539,5 +561,8 @@ void train_ref_load(struct train_ref *r, const struct tnet *t)
 		}
 		p->min = t->bounds[i].min;
 		p->max = t->bounds[i].max;
+		p->step = t->bounds[i].step;
+		p->low = t->bounds[i].low;
+		p->high = t->bounds[i].high;
 	}
 }

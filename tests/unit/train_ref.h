@@ -25,7 +25,7 @@ struct train_ref_layer {
 	double *param[REF_KINDS], *grad[REF_KINDS];
 	double *mean, *var;			/* what normalization takes in eval */
 	double *batch_mean, *batch_var;		/* of the last forward pass */
-	double min, max;
+	double min, max, step, low, high;	/* as struct ops_bound */
 	double *sums, *before;			/* by output: before normalization, before bounds */
 	size_t *from;				/* NET_MAXPOOL: by output, which input was taken */
 };
