@@ -326,6 +326,7 @@ static void test_digits(enum train_nets which, unsigned int shift)
 /* One bit of the input is too much; naming the layer. */
 static void test_refusals(void)
 {
+	const float none[LOGITS] = { 0 };
 	struct fixture x;
 	float before;
 
@@ -335,6 +336,7 @@ static void test_refusals(void)
 	ok(tnet_integer_check(x.t, &err) == -ERANGE && strstr(err.text, "layer 't4'"),
 	   "weights that sum to 2^24 are refused");
 	is_int(tnet_forward(x.t, TNET_INTEGER, pixels, 0), -ERANGE, "by a forward pass, too");
+	is_int(tnet_backward(x.t, none), -EINVAL, "which leaves nothing to go back from");
 	x.t->layers[3].projected[0] = NAN;
 	is_int(tnet_integer_check(x.t, &err), -ERANGE, "so is what is no number");
 	x.t->layers[3].projected[0] = before;

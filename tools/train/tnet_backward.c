@@ -115,20 +115,24 @@ static void backward_affine(struct tnet *t, uint32_t i)
 		tnet_grad_end(t, l->in[0], dx);
 }
 
+/* Both inputs have the same gradient: it is made once, in place. */
 static void backward_add(struct tnet *t, uint32_t i)
 {
 	const struct net_layer *l = &t->net->layers[i];
 	struct tnet_buffers *b = t->state->last;
+	size_t n = tnet_elements(t, l->out);
+	void *dy = b->grad[l->out];
 	uint32_t k;
 
+	ops_add_backward(b->type, b->tensor[l->in[0]], b->tensor[l->in[1]], dy, n, &t->bounds[i], dy);
 	for (k = 0; k < 2; k++) {
-		void *dx = tnet_grad_begin(t, l->in[k]);
-
-		if (!dx)
+		if (!t->state->needed[l->in[k]])
 			continue;
-		ops_add_backward(b->type, b->tensor[l->in[0]], b->tensor[l->in[1]], b->grad[l->out],
-				 tnet_elements(t, l->out), &t->bounds[i], dx);
-		tnet_grad_end(t, l->in[k], dx);
+		if (t->state->written[l->in[k]])
+			ops_accumulate(b->type, dy, b->grad[l->in[k]], n);
+		else
+			ops_copy(b->type, dy, b->type, b->grad[l->in[k]], n);
+		t->state->written[l->in[k]] = true;
 	}
 }
 

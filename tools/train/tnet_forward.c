@@ -173,19 +173,28 @@ static int forward_integer(struct tnet *t, const uint8_t *pixels)
 	return rc;
 }
 
-int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, float scale)
+/* A pass that failed leaves nothing to go back from. */
+static int forward(struct tnet *t, enum tnet_mode mode, bool measure, const uint8_t *pixels,
+		   float scale)
 {
 	struct tnet_state *s = t->state;
+	int rc;
 
 	s->mode = mode;
 	s->last = mode == TNET_INTEGER ? s->integer : &s->real;
-	return mode == TNET_INTEGER ? forward_integer(t, pixels)
-				    : forward_real(t, mode, false, pixels, scale);
+	rc = mode == TNET_INTEGER ? forward_integer(t, pixels)
+				  : forward_real(t, mode, measure, pixels, scale);
+	if (rc)
+		s->last = NULL;
+	return rc;
+}
+
+int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, float scale)
+{
+	return forward(t, mode, false, pixels, scale);
 }
 
 int tnet_norm_measure(struct tnet *t, const uint8_t *pixels, float pixel_scale)
 {
-	t->state->mode = TNET_EVAL;
-	t->state->last = &t->state->real;
-	return forward_real(t, TNET_EVAL, true, pixels, pixel_scale);
+	return forward(t, TNET_EVAL, true, pixels, pixel_scale);
 }
