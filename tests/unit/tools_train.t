@@ -122,10 +122,105 @@ run "$fast" all.onnx $data --no-flip --batch 50 --threads 1 --stages quantize,ac
 	--epochs quantize=0:1,activate=1,integer=1 --rate 0.001 -o again.fqz --log again.jsonl
 ok 'a network that was pruned elsewhere' exits 0
 ok 'keeps its zeros' at_least "$(field sparsity again.jsonl)" "$(field sparsity all.jsonl)"
+pruned=$(sed -n '/"stage": *"prune"/s/.*"sparsity": *\([0-9.]*\).*/\1/p' all.jsonl | tail -n 1)
+at_least "$pruned" 57.9 && at_least 58.1 "$pruned"
+result $? "all layers together are pruned as asked: $pruned %"
+run fqaccel-info all.fqz
+zeros=$(awk '$NF == "c1" { print $9 }' out)
+at_least "$zeros" 24.5 && at_least 30 "$zeros"
+result $? "a layer of its own, too: $zeros %"
 
 # The report on layers, from the checkpoint.
 run "$fast" $options -o all.fqz --resume --json
 ok 'a finished training tells its layers' json '@{$j->{layers}} == 4 && $j->{layers}[0]{name} eq "c1" &&
 	$j->{layers}[0]{weights} == 216 && $j->{layers}[0]{zeros} == 54 && $j->{layers}[0]{separation} > 0 &&
 	$j->{layers}[1]{bits} == 5 && $j->{layers}[3]{mode} =~ /^(shift|recentralized)$/'
+
+# Interrupted.
+
+# lines FILE N PID: wait until a log has N lines
+lines()
+{
+	while [ "$(cat "$1" 2>/dev/null | wc -l)" -lt "$2" ] && kill -0 "$3" 2>/dev/null; do
+		sleep 0.01
+	done
+}
+
+rm -f one two
+for line in 1 8 11 15 16 20 22; do
+	"$fast" $options -o k.fqz --log k.jsonl --resume -q 2>err &
+	lines k.jsonl $line $!
+	kill -9 $!
+	wait $! 2>err
+done
+run "$fast" $options -o k.fqz --log k.jsonl --resume
+ok 'killed seven times, it ends' exits 0
+ok 'with the same image' same all.fqz k.fqz
+ok 'and log' same_log all.jsonl k.jsonl
+run "$fast" $options -o k.fqz --log k.jsonl --resume
+ok 'when it is over, --resume writes the image again' same all.fqz k.fqz
+
+"$fast" $options -o t.fqz --log t.jsonl -q 2>err &
+lines t.jsonl 3 $!
+kill -TERM $!
+wait $!
+is $? 143 'SIGTERM ends it'
+ok 'it says how to go on' grep -q 'the same command with --resume' err
+fails 1 'add --resume to go on, or remove it' 'what is not finished is not begun anew' "$fast" $options -o t.fqz
+fails 1 'made with another --bits' 'other bits' "$fast" $options --bits 4 -o t.fqz --resume
+fails 1 'made with another --rate' 'another rate' "$fast" $common $epochs -o t.fqz --resume
+fails 1 'with other pictures' 'other pictures' "$fast" $options --validate train.bin -o t.fqz --resume
+sed 's/out=16/out=12/' tiny.net >other.net
+fails 1 'from another network' 'another network' "$fast" other.net ${options#tiny.net} -o t.fqz --resume
+cp t.fqz.ckpt cut.ckpt
+truncate -s -100 cut.ckpt
+fails 1 'cut.ckpt' 'a checkpoint that is cut off' \
+	"$fast" $options -o t.fqz --checkpoint cut.ckpt --resume
+run "$fast" ${options%--threads*} ${options#*--threads 1} --threads 2 -o u.fqz --checkpoint cut.ckpt --resume
+run "$fast" $options -o t.fqz --log t.jsonl --resume -q
+ok 'the right one goes on' same all.fqz t.fqz
+
+# In pieces.
+for stage in float prune quantize activate; do
+	"$fast" $options -o p.fqz --log p.jsonl --resume -q --stop-after $stage >out 2>err ||
+		unexpected "--stop-after $stage"
+	ok "stopped after $stage: no image" test ! -e p.fqz
+done
+run "$fast" $options -o p.fqz --log p.jsonl --resume
+ok 'stage by stage it is the same image' same all.fqz p.fqz
+ok 'and log' same_log all.jsonl p.jsonl
+
+# Other trainings go on from a checkpoint: numbered from 1, but alike otherwise.
+run "$fast" $options --stages float,prune --checkpoint f.ckpt -q
+ok 'float and prune alone' exits 0
+run "$fast" $options --start f.ckpt --stages quantize,activate,integer -o s.fqz --log s.jsonl
+ok 'the other stages from there' exits 0
+tail -n 9 all.jsonl | sed 's/"epoch": *[0-9]*//' >a.jsonl
+sed 's/"epoch": *[0-9]*//' s.jsonl >b.jsonl
+ok 'learn the same' same_log a.jsonl b.jsonl
+ok 'the table knows the stages before' prints 'float '
+run fqaccel-info --json s.fqz
+ok 'so does the image' prints '; then --stages quantize,activate,integer'
+run "$fast" $options --start f.ckpt --stages quantize,activate,integer -o s3.fqz --bits 3 --mode shift \
+	--epochs quantize=0:1,activate=0,integer=0 -q
+ok 'other bits from the same weights' exits 0
+run fqaccel-info s3.fqz
+ok 'are in the image' test "$(grep -c ' shift  *3 ' out)" -eq 4
+fails 1 'f.ckpt: stage integer goes on' 'nothing quantized' \
+	"$fast" $options --start f.ckpt --stages integer -o n.fqz
+fails 1 'f.ckpt: ' 'weights of another network' \
+	"$fast" other.net ${options#tiny.net} --start f.ckpt --stages quantize --checkpoint n.ckpt
+
+# A trained network.
+run "$fast" all.onnx $data --no-flip --batch 50 --threads 1 --sparsity 0.6 --epochs 0 --checkpoint o.ckpt -o o.fqz \
+	--json
+ok 'an ONNX network, only changed' exits 0
+ok 'reports JSON' json '$j->{image_bytes} > 1000 && $j->{stages}[-1]{stage} eq "integer"'
+ok 'as it is, it is the network that was saved' json \
+	'abs($j->{stages}[0]{accuracy} - '"$(sed -n '/"prune"/s/.*"held_accuracy": *\([0-9.]*\).*/\1/p' all.jsonl | tail -n 1)"') < 0.6'
+run fqaccel-train all.onnx $data --no-flip --batch 50 --threads 1 --epochs prune=1,quantize=0:1,activate=1,integer=1 \
+	-o san.fqz --sparsity 0.7 --cutout 4 --label-smoothing 0.1 --decay step --norm keep -q
+ok 'with sanitizers' exits 0
+run fqaccel-train tiny.net --data train.bin --batch 64 --threads 2 --epochs 1,quantize=0:1 -o bf.fqz --type bf16 -q
+ok 'in bfloat16, a tenth held out' exits 0
 tap_done

@@ -54,18 +54,6 @@ static const char *check_outputs(struct train_options *o)
 	return NULL;
 }
 
-static const char *check_values(const struct train_options *o)
-{
-	size_t i;
-
-	if (!o->data_count)
-		return "no pictures; add --data PATH";
-	for (i = 0; i < o->own_count; i++)
-		if (o->own[i].sparsity >= 0 && !o->stages[TRAIN_PRUNE].on)
-			return "--sparsity LAYER=X is of no use without stage prune";
-	return NULL;
-}
-
 /* What is written must not take the place of anything else that the command names. */
 static int check_files(const struct train_options *o)
 {
@@ -98,10 +86,8 @@ static int check_files(const struct train_options *o)
 
 int train_options_check(struct train_options *o)
 {
-	const char *wrong = check_values(o);
+	const char *wrong = o->data_count ? check_stages(o) : "no pictures; add --data PATH";
 
-	if (!wrong)
-		wrong = check_stages(o);
 	if (!wrong)
 		wrong = check_outputs(o);
 	return wrong ? usage_error(wrong) : check_files(o);
@@ -114,39 +100,52 @@ unsigned int train_stage_epochs(const struct train_stage_options *o, enum train_
 	return (TRAIN_SHARES - 1) * o->epochs + o->last_epochs;
 }
 
-/* A value for each stage that is gone through. */
+enum { TEXT_EPOCHS, TEXT_RATE, TEXT_DECAY, TEXT_WARMUP, TEXT_LISTS };
+
+static void text_value(FILE *f, const struct train_stage_options *s, int stage, int what)
+{
+	switch (what) {
+	case TEXT_EPOCHS:
+		fprintf(f, "%u", s->epochs);
+		if (stage == TRAIN_QUANTIZE)
+			fprintf(f, ":%u", s->last_epochs);
+		break;
+	case TEXT_RATE:
+		fprintf(f, "%.9g", s->rate);
+		break;
+	case TEXT_DECAY:
+		fputs(train_decay_names[s->decay], f);
+		break;
+	default:
+		fprintf(f, "%.9g", s->warmup);
+		break;
+	}
+}
+
+/* A value for each stage that is gone through, but where it is as good as none. */
 static void text_stages(FILE *f, const struct train_options *o)
 {
+	static const char *const names[] = { "epochs", "rate", "decay", "warmup" };
 	const struct train_stage_options *s = o->stages;
-	const char *comma = "";
-	int i, what;
+	int i, what, count = 0;
 
 	fputs("--stages\t--stages ", f);
 	for (i = 0; i < TRAIN_STAGES; i++)
-		if (s[i].on) {
-			fprintf(f, "%s%s", comma, train_stage_names[i]);
-			comma = ",";
-		}
+		if (s[i].on)
+			fprintf(f, "%s%s", count++ ? "," : "", train_stage_names[i]);
 	fputc('\n', f);
-	for (what = 0; what < 4; what++) {
-		static const char *const names[] = { "epochs", "rate", "decay", "warmup" };
-
-		fprintf(f, "--%s\t--%s ", names[what], names[what]);
-		for (i = 0, comma = ""; i < TRAIN_STAGES; i++) {
-			if (!s[i].on)
+	for (what = 0; what < TEXT_LISTS; what++) {
+		fprintf(f, "--%s\t", names[what]);
+		for (i = 0, count = 0; i < TRAIN_STAGES; i++) {
+			if (!s[i].on || (what == TEXT_WARMUP && s[i].warmup == 0) ||
+			    (what == TEXT_DECAY && s[i].decay == TRAIN_COSINE))
 				continue;
-			fprintf(f, "%s%s=", comma, train_stage_names[i]);
-			if (what == 0)
-				fprintf(f, "%u", s[i].epochs);
-			if (what == 0 && i == TRAIN_QUANTIZE)
-				fprintf(f, ":%u", s[i].last_epochs);
-			if (what == 1)
-				fprintf(f, "%.9g", s[i].rate);
-			if (what == 2)
-				fputs(train_decay_names[s[i].decay], f);
-			if (what == 3)
-				fprintf(f, "%.9g", s[i].warmup);
-			comma = ",";
+			if (count++)
+				fputc(',', f);
+			else
+				fprintf(f, "--%s ", names[what]);
+			fprintf(f, "%s=", train_stage_names[i]);
+			text_value(f, &s[i], i, what);
 		}
 		fputc('\n', f);
 	}
@@ -167,6 +166,24 @@ static void text_own(FILE *f, const struct train_options *o)
 	fputc('\n', f);
 }
 
+/* R,G,B; nothing where each is @usual. */
+static void text_colors(FILE *f, const char *name, const float *v, float usual)
+{
+	fprintf(f, "--%s\t", name);
+	if (v[0] != usual || v[1] != usual || v[2] != usual)
+		fprintf(f, "--%s %.9g,%.9g,%.9g", name, v[0], v[1], v[2]);
+	fputc('\n', f);
+}
+
+/* Likewise of a number. */
+static void text_number(FILE *f, const char *name, double v, double usual)
+{
+	fprintf(f, "--%s\t", name);
+	if (v != usual)
+		fprintf(f, "--%s %.9g", name, v);
+	fputc('\n', f);
+}
+
 char *train_options_text(const struct train_options *o)
 {
 	char *text = NULL;
@@ -178,20 +195,20 @@ char *train_options_text(const struct train_options *o)
 	text_stages(f, o);
 	fprintf(f, "--batch\t--batch %ld\n--momentum\t--momentum %.9g\n", o->batch, o->momentum);
 	fprintf(f, "--weight-decay\t--weight-decay %.9g\n", o->weight_decay);
-	fprintf(f, "--label-smoothing\t--label-smoothing %.9g\n", o->smoothing);
+	text_number(f, "label-smoothing", o->smoothing, 0);
 	fprintf(f, "--crop\t--crop %ld\n--flip\t--%s\n", o->crop, o->flip ? "flip" : "no-flip");
-	fprintf(f, "--cutout\t--cutout %ld\n", o->cutout);
+	text_number(f, "cutout", (double)o->cutout, 0);
 	text_own(f, o);
 	fprintf(f, "--bits\t--bits %u\n--wsep\t--wsep %.9g\n", o->weights.bits,
 		o->weights.separation);
 	fprintf(f, "--seed\t--seed %llu\n", (unsigned long long)o->weights.seed);
-	fprintf(f, "--norm\t--norm %s\n", o->norm_keep ? "keep" : "auto");
+	fprintf(f, "--norm\t%s\n", o->norm_keep ? "--norm keep" : "");
 	fprintf(f, "--type\t--type %s\n", o->type == DNN_BF16 ? "bf16" : "f32");
-	fprintf(f, "--mean\t--mean %.9g,%.9g,%.9g\n", o->mean[0], o->mean[1], o->mean[2]);
-	fprintf(f, "--std\t--std %.9g,%.9g,%.9g\n", o->std[0], o->std[1], o->std[2]);
+	text_colors(f, "mean", o->mean, 0);
+	text_colors(f, "std", o->std, 1);
 	fprintf(f, "--bgr\t%s\n--range255\t%s\n", o->bgr ? "--bgr" : "",
 		o->range255 ? "--range255" : "");
-	fprintf(f, "--resize\t--resize %ld\n", o->resize);
+	text_number(f, "resize", (double)o->resize, 0);
 	if (fclose(f)) {
 		free(text);
 		return NULL;
