@@ -641,7 +641,7 @@ static void test_type(enum dnn_type type)
 	}
 	test_moves(type);
 	test_pixels(type);
-	test_same_bits(type, 2300, 17);
+	test_same_bits(type, 1000, 17);
 	test_same_bits(type, 70, 300);
 }
 

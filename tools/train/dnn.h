@@ -113,7 +113,14 @@ int dnn_pool_create(struct dnn *d, const struct dnn_shape *s, enum dnn_type type
 /** dnn_pool_destroy() - NULL is allowed. */
 void dnn_pool_destroy(struct dnn_pool *p);
 
+/**
+ * dnn_pool_forward() - Return: 0, or -EIO with dnn_error().
+ *
+ * oneDNN's maxima pass over NaNs; a window of nothing else gives the type's lowest number.
+ */
 int dnn_pool_forward(struct dnn_pool *p, const void *x, void *y);
+
+/** dnn_pool_backward() - dx from dy; overwrites dx. */
 int dnn_pool_backward(struct dnn_pool *p, const void *dy, void *dx);
 
 #endif
