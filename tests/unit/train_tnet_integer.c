@@ -9,6 +9,7 @@
 #include "fqaccel.h"
 #include "net/image_make.h"
 #include "tap.h"
+#include "train/ops_kernels.h"
 #include "train/tnet.h"
 #include "train_nets.h"
 #include "train_smooth.h"
@@ -348,6 +349,26 @@ static void test_refusals(void)
 	close_fixture(&x);
 }
 
+/* Nothing is rounded, so any instruction set gives the same; those that the processor has. */
+static void test_levels(void)
+{
+	struct fixture x;
+
+	open_fixture(&x, TRAIN_NET_RESIDUAL, 5, QUANT_AUTO, DNN_F32);
+	ops_use(ops_v1);
+	forward(&x);
+	ok(card_agrees(&x), "%s: the output is the card's with SSE2", x.name);
+	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
+		ops_use(ops_v3);
+		forward(&x);
+		ok(card_agrees(&x), "%s: the output is the card's with AVX2", x.name);
+	} else {
+		skip("a processor without AVX2", "the output is the card's with AVX2");
+	}
+	ops_use(NULL);
+	close_fixture(&x);
+}
+
 /* Sums of integers are the same in any order. */
 static void test_threads(void)
 {
@@ -379,6 +400,7 @@ int main(void)
 	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
 	test_digits(TRAIN_NET_PLAIN, 6);
 	test_digits(TRAIN_NET_RESIDUAL, 10);
+	test_levels();
 	test_refusals();
 	dnn_start(2);
 	test_threads();

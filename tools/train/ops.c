@@ -421,3 +421,28 @@ void ops_sgd(float *w, float *v, const float *grad, const uint8_t *mask, size_t 
 		k->sgd(w + i, v + i, grad + i, mask ? mask + i : NULL, least(PIECE, n - i), rate,
 		       momentum, decay);
 }
+
+void ops_requantize(const float *x, size_t rows, size_t c, const double *a, const double *b, double min,
+		    double max, float *y)
+{
+	const struct ops_kernels *k = kernels(DNN_F32);
+	size_t step = piece_rows(c), r;
+
+#pragma omp parallel for schedule(static) if (rows > step)
+	for (r = 0; r < rows; r += step) {
+		struct ops_block q = { least(step, rows - r), c, c };
+
+		k->requantize(x + r * c, &q, a, b, min, max, y + r * c);
+	}
+}
+
+void ops_requantize_add(const float *x0, const float *x1, size_t n, double a0, double a1, double min,
+			double max, float *y)
+{
+	const struct ops_kernels *k = kernels(DNN_F32);
+	size_t i;
+
+#pragma omp parallel for schedule(static) if (n > PIECE)
+	for (i = 0; i < n; i += PIECE)
+		k->requantize_add(x0 + i, x1 + i, least(PIECE, n - i), a0, a1, min, max, y + i);
+}

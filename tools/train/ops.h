@@ -120,4 +120,17 @@ double ops_softmax_loss(const float *logits, const uint16_t *labels, size_t n, s
 void ops_sgd(float *w, float *v, const float *grad, const uint8_t *mask, size_t n, float rate,
 	     float momentum, float decay);
 
+/**
+ * ops_requantize() - y = round(clamp(x * a[c] + b[c])), half away from zero, in double precision
+ * @min, @max: integers within 32 bits
+ *
+ * Exact where x * a + b and that plus a half are numbers of double precision. In place allowed.
+ */
+void ops_requantize(const float *x, size_t rows, size_t c, const double *a, const double *b, double min,
+		    double max, float *y);
+
+/** ops_requantize_add() - y = round(clamp(x0 * a0 + x1 * a1)), likewise. */
+void ops_requantize_add(const float *x0, const float *x1, size_t n, double a0, double a1, double min,
+			double max, float *y);
+
 #endif

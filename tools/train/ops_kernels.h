@@ -57,6 +57,11 @@ struct ops_kernels {
 	void (*to_float)(const void *x, size_t n, float *y);
 	void (*sgd)(float *w, float *v, const float *grad, const uint8_t *mask, size_t n,
 		    float rate, float momentum, float decay);	/* no matter which type */
+	/* In single precision, whichever type. */
+	void (*requantize)(const float *x, const struct ops_block *k, const double *a,
+			   const double *b, double min, double max, float *y);
+	void (*requantize_add)(const float *x0, const float *x1, size_t n, double a0, double a1,
+			       double min, double max, float *y);
 };
 
 /* By x86-64 level and type. */

@@ -98,6 +98,34 @@ static void sgd(float *w, float *v, const float *grad, const uint8_t *mask, size
 	}
 }
 
+/* Bounds are integers, so rounding may come after them; conversion cuts off: half away from zero. */
+static inline float requantized(double v, double min, double max)
+{
+	v = v < min ? min : v > max ? max : v;
+	return (float)(int32_t)(v + (v < 0 ? -0.5 : 0.5));
+}
+
+static void requantize(const float *x, const struct ops_block *k, const double *a, const double *b,
+		       double min, double max, float *y)
+{
+	size_t r, j, width = k->width;
+
+	for (r = 0; r < k->rows; r++, x += k->stride, y += k->stride)
+#pragma omp simd
+		for (j = 0; j < width; j++)
+			y[j] = requantized((double)x[j] * a[j] + b[j], min, max);
+}
+
+static void requantize_add(const float *x0, const float *x1, size_t n, double a0, double a1, double min,
+			   double max, float *y)
+{
+	size_t i;
+
+#pragma omp simd
+	for (i = 0; i < n; i++)
+		y[i] = requantized((double)x0[i] * a0 + (double)x1[i] * a1, min, max);
+}
+
 #define TABLE(type)						\
 	{							\
 		.accumulate = type##_accumulate,		\
@@ -116,6 +144,8 @@ static void sgd(float *w, float *v, const float *grad, const uint8_t *mask, size
 		.from_float = type##_from_float,		\
 		.to_float = type##_to_float,			\
 		.sgd = sgd,					\
+		.requantize = requantize,			\
+		.requantize_add = requantize_add,		\
 	}
 
 const struct ops_kernels OPS_TABLE[2] = { [DNN_F32] = TABLE(f32), [DNN_BF16] = TABLE(bf16) };

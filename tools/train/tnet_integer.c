@@ -222,36 +222,10 @@ static void requantize_exact(const struct fqz_layer *f, const int64_t *acc, size
 		}
 }
 
-static float rounded(double v, double lo, double hi)
-{
-	v = v < lo ? lo : v > hi ? hi : v;
-	/* Conversion cuts off: half away from zero. */
-	return (float)(int32_t)(v + (v < 0 ? -0.5 : 0.5));
-}
-
 /*
- * The same where DOUBLE_EXACT holds: all terms are multiples of 2^-shift, so products, sums and the
- * half that is added are exact. The bounds are integers, so rounding may come after the clamp.
+ * Factors for ops_requantize() and the gradient. Return: whether the former is exact: all terms are
+ * multiples of 2^-shift, so below DOUBLE_EXACT products, sums and the half that is added are.
  */
-static void requantize_double(const struct fqz_layer *f, const struct tnet_layer_state *s,
-			      const float *acc, size_t rows, size_t c, float *y)
-{
-	const double *unit = s->unit, *offset = s->offset;
-	double lo = f->act_min, hi = f->act_max;
-	size_t r, k;
-
-#pragma omp parallel for private(k)
-	for (r = 0; r < rows; r++) {
-		const float *x = acc + r * c;
-		float *to = y + r * c;
-
-#pragma omp simd
-		for (k = 0; k < c; k++)
-			to[k] = rounded(x[k] * unit[k] + offset[k], lo, hi);
-	}
-}
-
-/* Factors for requantize_double() and the gradient; whether the former is exact. */
 static bool requantize_prepare(const struct fqz_layer *f, struct tnet_layer_state *s, size_t c,
 			       uint64_t largest)
 {
@@ -277,7 +251,7 @@ static int requantize(struct tnet *t, uint32_t layer, const float *acc, uint64_t
 	float *y = t->state->integer->tensor[layer + 1];
 
 	if (requantize_prepare(f, s, c, largest)) {
-		requantize_double(f, s, acc, rows, c, y);
+		ops_requantize(acc, rows, c, s->unit, s->offset, f->act_min, f->act_max, y);
 		return 0;
 	}
 	if (room_ensure(t->state, 0, rows * c))
@@ -339,16 +313,12 @@ static void add(struct tnet *t, uint32_t layer)
 	const struct fqz_layer *f = &t->integer->layers[layer].f;
 	const struct net_layer *l = &t->net->layers[layer];
 	struct tnet_buffers *b = t->state->integer;
-	const float *x0 = b->tensor[l->in[0]], *x1 = b->tensor[l->in[1]];
-	double a0 = ldexp(f->add_scale[0], -(int)f->out_shift), lo = f->act_min;
-	double a1 = ldexp(f->add_scale[1], -(int)f->out_shift), hi = f->act_max;
-	size_t n = tnet_elements(t, l->out), i;
-	float *y = b->tensor[l->out];
+	double a0 = ldexp(f->add_scale[0], -(int)f->out_shift);
+	double a1 = ldexp(f->add_scale[1], -(int)f->out_shift);
 
-	/* Exact as requantize_double() is: 16 bits times 8, twice. */
-#pragma omp parallel for simd
-	for (i = 0; i < n; i++)
-		y[i] = rounded(x0[i] * a0 + x1[i] * a1, lo, hi);
+	/* Exact: 16 bits times 8, twice. */
+	ops_requantize_add(b->tensor[l->in[0]], b->tensor[l->in[1]], tnet_elements(t, l->out), a0, a1,
+			   f->act_min, f->act_max, b->tensor[l->out]);
 }
 
 int tnet_integer_forward(struct tnet *t, uint32_t layer)
