@@ -67,16 +67,22 @@ forget()
 	find . -maxdepth 1 \( -name "$1.*" \) -type f -exec rm -f {} +
 }
 
+# wanted NAME: whether ONLY takes it
+wanted()
+{
+	# shellcheck disable=SC2254 # a pattern is what is meant
+	case $1 in
+	$ONLY)	return 0 ;;
+	*)	return 1 ;;
+	esac
+}
+
 # piece NAME SECONDS INPUTS COMMAND...: its standard output becomes NAME.json
 piece()
 {
 	name=$1 seconds=$2 inputs=$3
 	shift 3
-	# shellcheck disable=SC2254 # a pattern is what is meant
-	case $name in
-	$ONLY)	;;
-	*)	return 0 ;;
-	esac
+	wanted "$name" || return 0
 	key=$(key "$inputs" "$@")
 	state=$(state "$name" "$key")
 	[ "$state" = "done" ] || left=$((left + seconds))
