@@ -16,7 +16,7 @@ done
 cat >"$tmp/bin/fqaccel-train" <<'EOF'
 #!/bin/sh
 [ "$1" != --version ] || { echo "fqaccel-train ${VERSION:-1}"; exit; }
-echo "$0 $*" | sed 's,.*/,,' >>"$COMMANDS"
+echo "$0 $*" | sed 's,^[^ ]*/,,' >>"$COMMANDS"
 count=11000
 every=10
 while [ $# -gt 0 ]; do
@@ -39,7 +39,7 @@ echo '{"dense_bytes": 2000, "stages": [{"stage": "x", "accuracy": 90, "sparsity"
 EOF
 cat >"$tmp/bin/fqaccel-compress" <<'EOF'
 #!/bin/sh
-echo "$0 $*" | sed 's,.*/,,' >>"$COMMANDS"
+echo "$0 $*" | sed 's,^[^ ]*/,,' >>"$COMMANDS"
 while [ $# -gt 0 ]; do
 	[ "$1" != -o ] || echo "$2" >"$2"
 	shift
@@ -48,7 +48,7 @@ echo '{}'
 EOF
 cat >"$tmp/bin/fqaccel-eval" <<'EOF'
 #!/bin/sh
-echo "$0 $*" | sed 's,.*/,,' >>"$COMMANDS"
+echo "$0 $*" | sed 's,^[^ ]*/,,' >>"$COMMANDS"
 count=10000
 while [ $# -gt 0 ]; do
 	[ "$1" != --per-picture ] || pictures=$2
@@ -89,12 +89,14 @@ ok 'runs nothing' counted 0
 ok 'tells pieces with hours' grep -qE '^none +[0-9]+\.[0-9]+ h  c9-float$' "$tmp/list"
 ok 'and what is left' grep -qE '^left: [1-9][0-9.]* hours$' "$tmp/list"
 
-# --- one that fails ends it; then it goes on there ---
+# --- one that fails; then it goes on there ---
 ok 'a piece that fails is told' sh -c '! FAIL=c9-q5 tests/results/run.sh 2>/dev/null'
-ok 'and is the last' counted 3
+ok 'what needs it is not done' sh -c '! grep -qE "(c9-a5|c9-i5|c9-card5|c9-post-size).(ckpt|pictures)" "$COMMANDS"'
+ok 'the others are' sh -c 'grep -q c9-i3.ckpt "$COMMANDS" && grep -q fm-card.pictures "$COMMANDS"'
 ok 'no output of it is taken for done' test ! -e "$tmp/out/c9-q5.done" -a ! -e "$tmp/out/c9-q5.json"
 ok 'the list says where it is' sh -c "LIST=1 tests/results/run.sh | grep -qE '^begun .* c9-q5$'"
 : >"$COMMANDS"
+rm "$tmp"/out/f5-*.done
 ok 'all of it' results
 ok 'begins with that piece' sh -c 'head -n 1 "$COMMANDS" | grep -q -- "--checkpoint c9-q5.ckpt --resume"'
 ok 'from its checkpoint' grep -qx c9-q5 "$RESUMED"
@@ -106,6 +108,14 @@ ok 'then the layer of the smallest W' grep -q -- '--mode recentralized --mode co
 ok 'again' results
 ok 'does nothing' counted 0
 ok 'nothing is left' sh -c 'LIST=1 tests/results/run.sh | grep -qx "left: 0.00 hours"'
+
+# --- one that is interrupted ---
+sed -i 's/exit 3/kill -INT $$; sleep 1/' "$tmp/bin/fqaccel-train"
+rm "$tmp/out/fm-float.done"
+: >"$COMMANDS"
+ok 'a signal ends all of it' sh -c '! FAIL=fm-float tests/results/run.sh 2>/dev/null'
+ok 'at once' counted 1
+ok 'and nothing is missing in the end' results
 
 # --- the document ---
 ok 'the document' tests/results/results.py document "$tmp/out" "$tmp/results.md"

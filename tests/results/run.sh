@@ -20,11 +20,19 @@ out=${FQACCEL_RESULTS:-$top/build/results}
 LIST=${LIST-}
 ONLY=${ONLY:-*}
 left=0
+missing=0
 
 fail()
 {
 	echo "results: $*" >&2
 	exit 1
+}
+
+# missed WHAT: a piece was not done, others may be
+missed()
+{
+	echo "results: $*" >&2
+	missing=$((missing + 1))
 }
 
 hours()
@@ -92,7 +100,10 @@ piece()
 	fi
 	[ "$state" != "done" ] || return 0
 	for input in $inputs; do
-		[ -e "$input" ] || [ -e "$input.done" ] || fail "$name needs $input, which is not done"
+		[ -e "$input" ] || [ -e "$input.done" ] || {
+			missed "$name needs $input, which is not done"
+			return 0
+		}
 	done
 	[ "$state" != old ] || forget "$name"
 	echo "$key" >"$name.begun"
@@ -101,8 +112,10 @@ piece()
 	"$@" >"$name.part" || {
 		rc=$?
 		rm -f "$name.part"
-		echo "results: $name ended with status $rc; make results goes on there" >&2
-		exit "$rc"
+		# What was interrupted ends all; of what failed the rest does not know.
+		[ "$rc" -lt 128 ] || exit "$rc"
+		missed "$name ended with status $rc"
+		return 0
 	}
 	mv "$name.part" "$name.json"
 	{
@@ -183,6 +196,8 @@ prepare
 . "$top/tests/results/pieces.sh"
 if [ -n "$LIST" ]; then
 	echo "left: $(hours "$left") hours"
+elif [ "$missing" -gt 0 ]; then
+	fail "$missing pieces were not done; make results tries them again"
 else
 	echo "results: all of it is in $out; make results-doc writes doc/results.md" >&2
 fi
