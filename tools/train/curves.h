@@ -28,22 +28,11 @@ bool curves_check(const struct curves_epoch *e, size_t count);
 /**
  * curves_log() - append a line and flush it
  *
- * Numbers that are not finite become null; the others come back from curves_read() to the bit.
+ * Numbers that are not finite become null; the others get as few digits as bring the same bits back.
  * Return: 0, -EINVAL for a stage that is empty, not printable or holds '"' or '\\', or epoch 0, or
  * what the system said.
  */
 int curves_log(FILE *f, const struct curves_epoch *e);
-
-/**
- * curves_read() - the lines of a log; for --resume, which cuts what is beyond its checkpoint
- *
- * A last line without its line feed is left out: the program was killed while it wrote it. Of the rest,
- * nothing is accepted that curves_log() does not write, and no epoch lower than the one before.
- *
- * Return: number of lines, *out to be freed; -EBADMSG with @err naming the line, -EFBIG, -ENOMEM, or
- * what the system said.
- */
-int curves_read(const char *path, struct curves_epoch **out, char *err, size_t errlen);
 
 /**
  * curves_svg() - loss and accuracy over the epochs, stages marked; written to a temporary, renamed
