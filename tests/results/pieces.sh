@@ -83,7 +83,7 @@ f5="nets/small9.net --data cifar-train --validate data/cifar10/data_batch_5.bin
 	--mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616"
 train f5-float $((20 * f5_epoch)) nets/small9.net $f5 --stages float --epochs 20 --rate 0.1
 train f5-prune $((8 * f5_epoch)) f5-float $f5 --start f5-float.ckpt --stages prune --epochs 8 \
-	--rate 0.02 --sparsity 0.8 --sparsity conv1=0.25
+	--rate 0.02 --sparsity 0.8 --sparsity conv1=0.15
 if [ -e f5-prune.done ]; then
 	# A line for each distinct assignment: its number and the layers that take shift.
 	python3 tools/results.py assignments f5-prune.json >f5.assignments
