@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Convolutions and pools, forward and backward, by oneDNN: the only file of the trainer that knows
- * that library.
+ * Convolutions and pools, forward and backward, by oneDNN. Only dnn*.c know that library: what lies
+ * outside them neither includes its header nor sees its layouts.
  *
  * Activations and their gradients are N x H x W x C without gaps, in single precision or bfloat16;
  * weights and their gradients are always single precision, [out c][in c / groups][kernel h][kernel w]
@@ -42,7 +42,7 @@ int dnn_open(unsigned int threads, struct dnn **d, struct net_error *err);
 /** dnn_close() - after all that was made from it; NULL is allowed. */
 void dnn_close(struct dnn *d);
 
-/** dnn_error() - what failed in the last call that returned -EIO, naming oneDNN's status. */
+/** dnn_error() - what failed in the last call that returned -EIO, naming oneDNN's status; before one "". */
 const char *dnn_error(const struct dnn *d);
 
 /** dnn_isa() - the instruction set that is used, "AVX-512 + BF16" and the like. */
@@ -74,7 +74,7 @@ struct dnn_conv;
 /**
  * dnn_conv_create() - prepare the three directions
  * @data: whether dnn_conv_backward_data() is needed (not for the first layer)
- * @c:    to be closed with dnn_conv_destroy()
+ * @c:    to be closed with dnn_conv_destroy(), before dnn_close()
  *
  * Return: 0, -ENOMEM, or -EINVAL with @err where oneDNN has no such convolution.
  */
@@ -92,10 +92,10 @@ void dnn_conv_destroy(struct dnn_conv *c);
  */
 int dnn_conv_forward(struct dnn_conv *c, const void *x, const float *weight, void *y);
 
-/** dnn_conv_backward_data() - dx from dy; overwrites dx. */
+/** dnn_conv_backward_data() - dx from dy; overwrites dx. Return: 0, or -EIO with dnn_error(). */
 int dnn_conv_backward_data(struct dnn_conv *c, const void *dy, const float *weight, void *dx);
 
-/** dnn_conv_backward_weights() - dweight from x and dy; overwrites dweight. */
+/** dnn_conv_backward_weights() - dweight from x and dy; overwrites dweight. Return: likewise. */
 int dnn_conv_backward_weights(struct dnn_conv *c, const void *x, const void *dy, float *dweight);
 
 /** struct dnn_pool - a pool's primitives for one shape. */
@@ -105,6 +105,8 @@ struct dnn_pool;
  * dnn_pool_create() - NET_MAXPOOL or NET_AVGPOOL
  * @count_padding, @divisor: as in struct net_layer, for NET_AVGPOOL
  * @p: to be closed with dnn_pool_destroy(); it keeps where the maxima were from forward to backward
+ *
+ * Return: 0, -ENOMEM, or -EINVAL with @err where oneDNN has no such pool.
  */
 int dnn_pool_create(struct dnn *d, const struct dnn_shape *s, enum dnn_type type,
 		    enum net_kind kind, bool count_padding, uint32_t divisor,
@@ -120,7 +122,7 @@ void dnn_pool_destroy(struct dnn_pool *p);
  */
 int dnn_pool_forward(struct dnn_pool *p, const void *x, void *y);
 
-/** dnn_pool_backward() - dx from dy; overwrites dx. */
+/** dnn_pool_backward() - dx from dy; overwrites dx. Return: 0, or -EIO with dnn_error(). */
 int dnn_pool_backward(struct dnn_pool *p, const void *dy, void *dx);
 
 #endif

@@ -5,18 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bf16.h"
 #include "net/rng.h"
 #include "tnet_private.h"
 
 #define INIT_STREAM	((uint64_t)0x77 << 32)	/* apart from other draws by the same seed */
 
-static float *floats_alloc(size_t n, float value)
+static void fill(float *v, size_t n, float value)
 {
-	float *v = tnet_alloc(n * sizeof(*v));
 	size_t i;
 
 	for (i = 0; v && i < n; i++)
 		v[i] = value;
+}
+
+static float *floats_alloc(size_t n, float value)
+{
+	float *v = tnet_alloc(n * sizeof(*v));
+
+	fill(v, n, value);
 	return v;
 }
 
@@ -211,7 +218,6 @@ int tnet_create(const struct net *net, struct dnn *dnn, const struct tnet_option
 	t->o = *o;
 	t->dnn = dnn;
 	t->classes = net->tensors[net->output].c;
-	t->input = (struct ops_bound){ .min = -INFINITY, .max = INFINITY };
 	t->layers = calloc(net->layer_count, sizeof(*t->layers));
 	t->bounds = calloc(net->layer_count, sizeof(*t->bounds));
 	t->logits = floats_alloc(o->batch * t->classes, 0);
@@ -286,19 +292,6 @@ void tnet_destroy(struct tnet *t)
 	free(t);
 }
 
-uint64_t tnet_bytes(const struct tnet *t)
-{
-	return t->state->real.bytes + t->state->single.bytes;
-}
-
-static void fill(float *v, size_t n, float value)
-{
-	size_t i;
-
-	for (i = 0; v && i < n; i++)
-		v[i] = value;
-}
-
 /* Box and Muller's transform: two uniform numbers by (seed, layer, weight) give a normal one. */
 static void weights_init(struct tnet_layer *p, uint64_t seed, uint32_t layer, size_t fan_in)
 {
@@ -336,14 +329,7 @@ void tnet_init(struct tnet *t, uint64_t seed)
 
 static float element(enum dnn_type type, const void *x, size_t i)
 {
-	uint32_t bits;
-	float v;
-
-	if (type == DNN_F32)
-		return ((const float *)x)[i];
-	bits = (uint32_t)((const uint16_t *)x)[i] << 16;
-	memcpy(&v, &bits, sizeof(v));
-	return v;
+	return type == DNN_F32 ? ((const float *)x)[i] : bf16_load(((const uint16_t *)x)[i]);
 }
 
 void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out)

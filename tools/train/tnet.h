@@ -62,11 +62,10 @@ struct tnet {
 	struct dnn *dnn;
 	struct tnet_layer *layers;	/* net->layer_count */
 	struct ops_bound *bounds;	/* by layer: net_layer's bounds; steps are 0 at first */
-	struct ops_bound input;		/* rounding of the picture is never needed: step 0 */
 	size_t classes;
 	float *logits;			/* [batch][classes] of the last forward pass, real values */
 	const struct qnet *integer;	/* TNET_INTEGER computes with it */
-	struct tnet_state *state;	/* tensors and primitives: tnet.c */
+	struct tnet_state *state;	/* tensors and primitives: tnet_private.h */
 };
 
 /**
@@ -153,9 +152,6 @@ int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err
  * sum |w| of an output channel is 2^24 or more (FORMAT.md section 7 allows more).
  */
 int tnet_integer_check(const struct tnet *t, struct net_error *err);
-
-/** tnet_bytes() - of all tensors with sums and gradients. */
-uint64_t tnet_bytes(const struct tnet *t);
 
 /**
  * tnet_fold() - the float network as the card's lowering wants it: normalizations folded

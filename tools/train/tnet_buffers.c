@@ -24,12 +24,9 @@ size_t tnet_rows(const struct tnet *t, uint32_t i)
 	return (size_t)t->o.batch * t->net->tensors[i].h * t->net->tensors[i].w;
 }
 
-static void *buffer_alloc(struct tnet_buffers *b, size_t elements)
+static void *buffer_alloc(const struct tnet_buffers *b, size_t elements)
 {
-	size_t n = elements * dnn_type_bytes(b->type);
-
-	b->bytes += n;
-	return tnet_alloc(n);
+	return tnet_alloc(elements * dnn_type_bytes(b->type));
 }
 
 static bool keeps_sums(const struct net_layer *l)

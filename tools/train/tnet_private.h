@@ -20,7 +20,6 @@ struct tnet_buffers {
 	void *again;		/* a gradient to be added to the one that is there, or NULL */
 	struct dnn_conv **conv;	/* by layer */
 	struct dnn_pool **pool;
-	uint64_t bytes;
 };
 
 struct tnet_layer_state {
