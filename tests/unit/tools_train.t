@@ -90,6 +90,10 @@ fails 2 '--save-onnx is of' 'no float network' \
 # Refusals.
 fails 1 'nothere.net: ' 'no such network' fqaccel-train nothere.net $data -o a.fqz
 fails 1 'train.bin:7: ' 'a label out of range' fqaccel-train seven.net $data -o a.fqz
+fails 1 'nowhere/a.fqz: cannot be' 'an output without a folder' \
+	fqaccel-train tiny.net $data -o nowhere/a.fqz --checkpoint c
+fails 1 'nowhere/c: cannot be' 'a checkpoint without a folder' \
+	fqaccel-train tiny.net $data -o a.fqz --checkpoint nowhere/c
 head -c 10000 train.bin >cut.bin
 fails 1 'cut.bin: ' 'a batch that is cut off' fqaccel-train tiny.net --data cut.bin -o a.fqz
 fails 1 "has no layer 'c9'" 'a layer that is not there' fqaccel-train tiny.net $data -o a.fqz --mode c9=shift

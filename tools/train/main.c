@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/cli.h"
+#include "common/file.h"
 #include "run.h"
 
 volatile sig_atomic_t run_signal;
@@ -80,22 +82,24 @@ static bool last_float(const struct run *r, enum train_stage stage)
 	return stage == TRAIN_PRUNE || (stage == TRAIN_FLOAT && !r->o.stages[TRAIN_PRUNE].on);
 }
 
-/* All of a stage, or what is left of it. Return: 0, or an error; run_signal may end it. */
+/* All of a stage, or what is left of it. Return: 0, an error, or 1 where a signal ended it. */
 static int one_stage(struct run *r)
 {
 	enum train_stage stage = (enum train_stage)r->at.stage;
 	unsigned int epochs = train_stage_epochs(&r->o.stages[stage], stage);
 	struct run_result *s = &r->results[stage];
+	uint32_t before;
 	int rc = 0;
 
 	if (!r->at.epoch)
 		rc = run_stage_begin(r, stage);
 	while (!rc && r->at.epoch < epochs) {
+		before = r->at.epoch;
 		rc = one_epoch(r, s);
-		if (run_signal)
-			return rc;
-		if (!rc && r->at.epoch < epochs)
+		if (!rc && before < r->at.epoch && r->at.epoch < epochs)
 			rc = run_save(r);
+		if (!rc && run_signal && r->at.epoch < epochs)
+			return 1;
 	}
 	if (!rc)
 		rc = run_stage_end(r);
@@ -110,6 +114,15 @@ static int one_stage(struct run *r)
 	return rc;
 }
 
+/* Between batches alone: elsewhere a signal may end the program as it likes, files are whole. */
+static void catch_signals(bool on)
+{
+	struct sigaction act = { .sa_handler = on ? on_signal : SIG_DFL, .sa_flags = SA_RESETHAND };
+
+	sigaction(SIGINT, &act, NULL);
+	sigaction(SIGTERM, &act, NULL);
+}
+
 static int all_stages(struct run *r)
 {
 	uint32_t stage;
@@ -118,7 +131,7 @@ static int all_stages(struct run *r)
 	while (!rc && !run_signal && r->at.stage <= (uint32_t)r->o.last) {
 		if (r->o.stages[r->at.stage].on)
 			rc = one_stage(r);
-		if (rc || run_signal)
+		if (rc)
 			return rc;
 		r->at.stage++;
 		r->at.epoch = 0;
@@ -129,6 +142,27 @@ static int all_stages(struct run *r)
 		rc = run_save(r);
 	}
 	return rc;
+}
+
+/* A file that can't be written is told of now, not after hours of work. Pipes would notice it. */
+static int try_files(struct run *r)
+{
+	const char *paths[] = { r->o.output, r->o.checkpoint, r->o.curves, r->o.save_onnx,
+				r->o.per_picture };
+	struct file_writer *w;
+	struct stat st;
+	size_t i;
+	int rc;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (!paths[i] || (!stat(paths[i], &st) && !S_ISREG(st.st_mode)))
+			continue;
+		rc = file_create(paths[i], &w, r->err, sizeof(r->err));
+		if (rc)
+			return rc;
+		file_abandon(w);
+	}
+	return 0;
 }
 
 /* From a checkpoint, or from the beginning. */
@@ -177,14 +211,18 @@ static int stopped(const struct run *r)
 static int train(struct run *r)
 {
 	size_t bytes = 0;
-	int rc = run_open(r);
+	int rc = try_files(r);
 
 	if (!rc)
+		rc = run_open(r);
+	if (!rc)
 		rc = begin(r);
+	catch_signals(true);
 	if (!rc)
 		rc = all_stages(r);
-	if (!rc && run_signal)
+	if (rc >= 0 && run_signal)
 		return stopped(r);
+	catch_signals(false);
 	if (!rc && r->at.finished && r->o.output)
 		rc = run_image(r, &bytes);
 	if (rc)
@@ -196,7 +234,6 @@ static int train(struct run *r)
 
 int main(int argc, char **argv)
 {
-	struct sigaction act = { .sa_handler = on_signal };
 	static struct run r;
 	int rc;
 
@@ -204,8 +241,6 @@ int main(int argc, char **argv)
 	rc = train_options_parse(&r.o, argc, argv);
 	if (rc)
 		return cli_finish(rc - 1);
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
 	rc = train(&r);
 	run_close(&r);
 	return cli_finish(rc);

@@ -10,6 +10,7 @@
 #define STAGE_FIX	0.6	/* of the prune stage's epochs: from there on the mask is fixed */
 #define STAGE_RAMP	0.8	/* of those before: until the whole sparsity is asked for */
 #define STAGE_UPDATE	16	/* steps from one update of the masks to the next */
+#define STAGE_BLAS_BYTES	((size_t)132 << 20)	/* what OpenBLAS takes in each thread */
 #define STAGE_CALIBRATE	512	/* pictures that ranges of activations are taken from */
 
 /* Shares of the weights that are quantized, step by step (paper, section 4). */
@@ -245,6 +246,15 @@ static void detach_integer(struct run *r)
 		r->t->bounds[i].step = 0;
 }
 
+/* OpenBLAS waits forever for memory that it does not get. */
+static bool has_blas_memory(unsigned int threads)
+{
+	void *p = malloc(threads * STAGE_BLAS_BYTES);
+
+	free(p);
+	return p != NULL;
+}
+
 /* Ranges of activations, from training pictures as they are. */
 static int begin_activate(struct run *r)
 {
@@ -256,8 +266,10 @@ static int begin_activate(struct run *r)
 
 	set.pictures = r->data.count < STAGE_CALIBRATE ? r->data.count : STAGE_CALIBRATE;
 	pixels = malloc(set.pictures * picture);
-	if (!pixels)
+	if (!pixels || !has_blas_memory(r->o.threads)) {
+		free(pixels);
 		return run_fail(r, -ENOMEM, "out of memory");
+	}
 	for (i = 0; i < set.pictures; i++)
 		memcpy(pixels + i * picture,
 		       r->data.pixels + i * r->data.count / set.pictures * picture, picture);
