@@ -340,8 +340,6 @@ void ops_norm_backward(enum dnn_type type, const void *x, const void *dy, size_t
 		sums_join(&s, width);
 		norm_block_set(&n, &s, width, rows, var + channel, eps, dgamma + channel,
 			       dbeta + channel);
-		if (!dx)
-			continue;
 #pragma omp parallel for schedule(static) private(i) if (rows * width > PIECE)
 		for (p = 0; p < SUM_PIECES; p++) {
 			struct ops_block q = sum_block(p, rows, c, channel, &i);
@@ -374,11 +372,9 @@ void ops_split(enum dnn_type type, const void *y, size_t rows, size_t total, siz
 		       c * dnn_type_bytes(type));
 }
 
-void ops_mean(enum dnn_type type, const void *x, size_t n, size_t area, size_t c,
-	      const struct ops_bound *bound, void *y)
+void ops_mean(enum dnn_type type, const void *x, size_t n, size_t area, size_t c, void *y)
 {
 	const struct ops_kernels *k = kernels(type);
-	struct ops_limits l = limits_of(bound);
 	size_t p;
 
 #pragma omp parallel for schedule(static) if (n * area * c > PIECE)
@@ -391,8 +387,7 @@ void ops_mean(enum dnn_type type, const void *x, size_t n, size_t area, size_t c
 
 			memset(sum, 0, sizeof(sum));
 			k->sums(at(x, type, p * area * c + channel), &q, sum);
-			k->mean(sum, q.width, (double)area, &l,
-				at_out(y, type, p * c + channel));
+			k->mean(sum, q.width, (double)area, at_out(y, type, p * c + channel));
 		}
 	}
 }

@@ -70,7 +70,7 @@ void ops_norm_affine(size_t c, const float *mean, const float *var, float eps, c
 /**
  * ops_norm_backward() - of y = bound(gamma * (x - mean) / sqrt(var + eps) + beta) where mean and var
  *                       are ops_moments() of x (Ioffe and Szegedy 2015, section 3)
- * @dx: may be dy; may be NULL
+ * @dx: may be dy
  */
 void ops_norm_backward(enum dnn_type type, const void *x, const void *dy, size_t rows, size_t c,
 		       const float *mean, const float *var, float eps, const float *gamma,
@@ -93,11 +93,10 @@ void ops_concat(enum dnn_type type, const void *x, size_t rows, size_t c, void *
 void ops_split(enum dnn_type type, const void *y, size_t rows, size_t total, size_t at, size_t c,
 	       void *x);
 
-/** ops_mean() - y[n][c] = mean over area of x, then @bound. */
-void ops_mean(enum dnn_type type, const void *x, size_t n, size_t area, size_t c,
-	      const struct ops_bound *bound, void *y);
+/** ops_mean() - y[n][c] = mean over area of x. */
+void ops_mean(enum dnn_type type, const void *x, size_t n, size_t area, size_t c, void *y);
 
-/** ops_mean_backward() - dx = dy / area; the bound was ops_bound_backward()'s matter. */
+/** ops_mean_backward() - dx = dy / area. */
 void ops_mean_backward(enum dnn_type type, const void *dy, size_t n, size_t area, size_t c,
 		       void *dx);
 

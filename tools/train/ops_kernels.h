@@ -50,8 +50,9 @@ struct ops_kernels {
 			  double *sum);
 	void (*norm_backward)(const void *x, const void *dy, const struct ops_block *k,
 			      const struct ops_norm *m, const struct ops_limits *l, void *dx);
-	/* y = bound(sum * factor); each row of y the same in ->spread */
-	void (*mean)(const double *sum, size_t n, double area, const struct ops_limits *l, void *y);
+	/* y = sum / area */
+	void (*mean)(const double *sum, size_t n, double area, void *y);
+	/* Each row of x is y * factor. */
 	void (*spread)(const void *y, const struct ops_block *k, float factor, void *x);
 	void (*from_float)(const float *x, size_t n, void *y);
 	void (*to_float)(const void *x, size_t n, float *y);

@@ -213,14 +213,13 @@ static void NAME(norm_backward)(const void *x, const void *dy, const struct ops_
 	BY_BOUND(l, NAME(norm_backward_loop)(x, dy, k, n, l, dx, KIND));
 }
 
-static void NAME(mean)(const double *sum, size_t n, double area, const struct ops_limits *l,
-		       void *py)
+static void NAME(mean)(const double *sum, size_t n, double area, void *py)
 {
 	TYPE *y = py;
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		y[i] = STORE(bounded((float)(sum[i] / area), l, (int)l->kind));
+		y[i] = STORE((float)(sum[i] / area));
 }
 
 static void NAME(spread)(const void *py, const struct ops_block *k, float factor, void *px)

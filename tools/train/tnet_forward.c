@@ -80,7 +80,7 @@ static int forward_pool(struct tnet *t, uint32_t i)
 	if (l->kind == NET_MAXPOOL)
 		return dnn_pool_forward(buf->pool[i], x, y);
 	if (l->kind == NET_GLOBALPOOL)
-		ops_mean(buf->type, x, t->o.batch, (size_t)ti->h * ti->w, ti->c, NULL, sums);
+		ops_mean(buf->type, x, t->o.batch, (size_t)ti->h * ti->w, ti->c, sums);
 	else if (dnn_pool_forward(buf->pool[i], x, sums))
 		return -EIO;
 	ops_bound(buf->type, sums, tnet_elements(t, l->out), &t->bounds[i], y);
