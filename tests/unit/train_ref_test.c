@@ -15,7 +15,7 @@
 #define BATCH		3
 #define STEP		1e-6
 #define TOLERANCE	1e-5
-#define DIRECTIONS	3	/* by layer and kind of parameter */
+#define DIRECTIONS	2	/* by layer and kind of parameter */
 #define TRIES		20
 
 static void fill_picture(struct train_ref *r, uint64_t seed)

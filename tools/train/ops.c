@@ -21,18 +21,26 @@ void ops_use(const struct ops_kernels *k)
 	forced = k;
 }
 
+/* By the features that both gcc and clang can ask for; whatever has these has the rest of a level. */
+unsigned int ops_level(void)
+{
+	if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+	    !__builtin_cpu_supports("bmi") || !__builtin_cpu_supports("bmi2"))
+		return 1;
+	if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") ||
+	    !__builtin_cpu_supports("avx512cd") || !__builtin_cpu_supports("avx512dq") ||
+	    !__builtin_cpu_supports("avx512vl"))
+		return 3;
+	return 4;
+}
+
 static const struct ops_kernels *kernels(enum dnn_type type)
 {
+	unsigned int level = ops_level();
+
 	if (forced)
 		return &forced[type];
-	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-	    __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-	    __builtin_cpu_supports("avx512vl"))
-		return &ops_v4[type];
-	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-	    __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2"))
-		return &ops_v3[type];
-	return &ops_v1[type];
+	return level == 4 ? &ops_v4[type] : level == 3 ? &ops_v3[type] : &ops_v1[type];
 }
 
 static const void *at(const void *x, enum dnn_type type, size_t i)

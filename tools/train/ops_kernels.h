@@ -68,6 +68,9 @@ struct ops_kernels {
 /* By x86-64 level and type. */
 extern const struct ops_kernels ops_v1[2], ops_v3[2], ops_v4[2];
 
+/** ops_level() - the highest x86-64 level whose kernels the processor runs: 1, 3 or 4. */
+unsigned int ops_level(void);
+
 /** ops_use() - let all calls use these kernels, NULL: the processor's best; for tests. */
 void ops_use(const struct ops_kernels *kernels);
 
