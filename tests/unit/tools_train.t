@@ -225,6 +225,10 @@ ok 'as it is, it is the network that was saved' json \
 run fqaccel-train all.onnx $data --no-flip --batch 50 --threads 1 --epochs prune=1,quantize=0:1,activate=1,integer=1 \
 	-o san.fqz --sparsity 0.7 --cutout 4 --label-smoothing 0.1 --decay step --norm keep -q
 ok 'with sanitizers' exits 0
-run fqaccel-train tiny.net --data train.bin --batch 64 --threads 2 --epochs 1,quantize=0:1 -o bf.fqz --type bf16 -q
+run fqaccel-train tiny.net --data train.bin --batch 64 --threads 2 --epochs 1,quantize=0:1 -o bf.fqz --type bf16 \
+	--per-picture bf.pictures --json
 ok 'in bfloat16, a tenth held out' exits 0
+ok 'so it is' json '$j->{pictures} == 1350 && $j->{held_out} == 150'
+# train.bin has them in turn.
+is "$(cut -d ' ' -f 1 bf.pictures | sort -u | wc -l)" 10 'pictures of all classes'
 tap_done

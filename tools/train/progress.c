@@ -42,16 +42,15 @@ void run_progress(const struct run *r, const struct curves_epoch *e, uint32_t st
 {
 	const struct train_stage_options *o = &r->o.stages[r->at.stage];
 	double done = (double)step / r->steps, epoch = e->seconds / done;
-	char one[32], all[32];
+	char left[32];
 
 	if (r->o.quiet)
 		return;
-	cli_status("%s %u/%u, %3.0f %%: loss %.4f, accuracy %.2f %%, %.0f pictures/s, "
-		   "%s left, %s in all", train_stage_names[r->at.stage], r->at.epoch + 1,
+	cli_status("%s %u/%u %3.0f %%: loss %.4f, %.2f %% right, %.0f pictures/s, %s left",
+		   train_stage_names[r->at.stage], r->at.epoch + 1,
 		   train_stage_epochs(o, (enum train_stage)r->at.stage), 100 * done, e->loss,
 		   e->accuracy, e->pictures_per_second,
-		   clock_text(epoch - e->seconds, one, sizeof(one)),
-		   clock_text(seconds_left(r, epoch, done), all, sizeof(all)));
+		   clock_text(seconds_left(r, epoch, done), left, sizeof(left)));
 }
 
 static int log_append(struct run *r, const struct curves_epoch *e)

@@ -15,7 +15,8 @@
 #include "netfile.h"
 #include "run.h"
 
-#define SETUP_HELD	10	/* without --validate every tenth picture is held out */
+#define SETUP_HELD	10	/* without --validate a tenth of the pictures is held out */
+#define SETUP_HELD_KEY	UINT32_MAX	/* the draw's epoch, which no training has */
 #define SETUP_MOMENTUM	0.1f	/* share of a batch's moments in the running ones */
 
 int run_fail(struct run *r, int rc, const char *fmt, ...)
@@ -125,27 +126,40 @@ static int load_samples(struct run *r, const char *const *paths, size_t count, s
 			    r->err, sizeof(r->err));
 }
 
-/* Every tenth picture leaves @all for @held: data sets are often in order of classes. */
+/*
+ * A tenth of the pictures leaves @all for @held, drawn at random: data sets are in order of classes, or
+ * have these in turn. The draw is the same for every seed, so that trainings can be compared.
+ */
 static int hold_out(struct run *r, struct samples *all, struct samples *held)
 {
 	size_t n = (size_t)all->c * all->h * all->w, i, kept = 0, out = 0;
+	uint32_t *order = malloc(all->count * sizeof(*order));
+	bool *leaves = calloc(all->count, sizeof(*leaves));
+	int rc = 0;
 
 	*held = *all;
 	held->count = all->count / SETUP_HELD;
 	held->pixels = malloc(held->count * n + 1);
 	held->labels = malloc(held->count * sizeof(*held->labels) + 1);
-	if (!held->pixels || !held->labels)
-		return nomem(r);
+	if (!order || !leaves || !held->pixels || !held->labels) {
+		rc = nomem(r);
+		goto free;
+	}
+	samples_order(all, 0, SETUP_HELD_KEY, order);
+	for (i = 0; i < held->count; i++)
+		leaves[order[i]] = true;
 	for (i = 0; i < all->count; i++) {
-		bool leaves = i % SETUP_HELD == SETUP_HELD - 1;
-		struct samples *to = leaves ? held : all;
-		size_t at = leaves ? out++ : kept++;
+		struct samples *to = leaves[i] ? held : all;
+		size_t at = leaves[i] ? out++ : kept++;
 
 		memmove(to->pixels + at * n, all->pixels + i * n, n);
 		to->labels[at] = all->labels[i];
 	}
 	all->count = kept;
-	return 0;
+free:
+	free(leaves);
+	free(order);
+	return rc;
 }
 
 static uint32_t samples_crc(uint32_t crc, const struct samples *s)
