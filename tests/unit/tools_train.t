@@ -9,6 +9,7 @@
 
 fast=$PWD/$build/fqaccel-train
 shapes=$PWD/$build/tests/make_shapes
+forge=$PWD/$build/tests/forge_checkpoint
 cd "$tmp" || exit 1
 "$shapes" train.bin 1500 1 && "$shapes" held.bin 400 2 || exit 1
 cat >tiny.net <<'END'
@@ -214,6 +215,28 @@ fails 1 'f.ckpt: stage integer goes on' 'nothing quantized' \
 	"$fast" $options --start f.ckpt --stages integer -o n.fqz
 fails 1 'f.ckpt: ' 'weights of another network' \
 	"$fast" other.net ${options#tiny.net} --start f.ckpt --stages quantize --checkpoint n.ckpt
+
+# Checkpoints with right CRCs that no training wrote. "place" begins with stage, epoch, begun.
+# forged WHAT RECORD OFFSET TEXT ARGUMENT...
+forged()
+{
+	forged_what=$1
+	cp s.fqz.ckpt forged.ckpt
+	"$forge" forged.ckpt "$2" "$3" "$4" || unexpected 'not forged'
+	shift 4
+	fails 1 'forged.ckpt: it is not a checkpoint of fqaccel-train' "$forged_what" \
+		fqaccel-train $options -q "$@"
+}
+whole='--stages quantize,activate,integer --checkpoint forged.ckpt --start f.ckpt --resume -o forged.fqz'
+from='--start forged.ckpt --checkpoint n.ckpt'
+forged 'the end, where nothing has begun' place 8 '\x00' $whole
+forged 'the end in the middle' place 0 '\x03\x00\x00\x00\x00' $whole
+forged "the card's arithmetic without quantization" place 8 '\x10' $from --stages float
+forged 'a stage that there is not' place 8 '\xff' $from --stages float
+forged 'options without a name' options 0 '--\x0a-' $from --stages float
+forged 'text with control characters' history 0 '\x1b' $from --stages float
+forged 'text that is not UTF-8' history 0 '\xff' $from --stages float
+ok 'no image of them' test ! -e forged.fqz
 
 # A trained network.
 run "$fast" all.onnx $data --no-flip --batch 50 --threads 1 --sparsity 0.6 --epochs 0 --checkpoint o.ckpt -o o.fqz \

@@ -55,9 +55,14 @@ $(eval $(call unit_test,train_curves,tools/train/curves.c tools/train/curves_svg
 
 # The program, on drawn pictures.
 TESTS += tests/unit/tools_train.t
-TEST_DEPS += $(O)/san/fqaccel-train $(O)/tests/make_shapes
+TEST_DEPS += $(O)/san/fqaccel-train $(O)/tests/make_shapes $(O)/tests/forge_checkpoint
 
 $(O)/tests/make_shapes: $(patsubst %.c,$(O)/san/%.o,tests/unit/make_shapes.c tools/common/file.c)
+	@mkdir -p $(@D)
+	$(CC) $(SAN_LDFLAGS) -o $@ $^
+
+$(O)/tests/forge_checkpoint: $(patsubst %.c,$(O)/san/%.o,tests/unit/forge_checkpoint.c tools/common/file.c) \
+	$(FQZ_SAN_OBJS)
 	@mkdir -p $(@D)
 	$(CC) $(SAN_LDFLAGS) -o $@ $^
 

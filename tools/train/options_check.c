@@ -222,10 +222,12 @@ char *train_options_command(const char *text)
 	const char *tab, *end;
 
 	for (; command && *text; text = end + 1) {
-		tab = strchr(text, '\t');
 		end = strchr(text, '\n');
-		if (!tab || !end)
-			break;
+		tab = end ? memchr(text, '\t', (size_t)(end - text)) : NULL;
+		if (!tab) {
+			free(command);
+			return NULL;
+		}
 		if (tab + 1 == end)
 			continue;
 		if (at > command)

@@ -154,18 +154,49 @@ static int read_state(struct run *r, const struct checkpoint *c)
 	return rc;
 }
 
-/* A record that is text, with a zero byte at its end; NULL: it is not. */
+/* A record that is text as an image's metadata take it, with a zero byte at its end; NULL: it is not. */
 static const char *find_text(const struct checkpoint *c, const char *name)
 {
-	size_t len;
-	const char *text = checkpoint_find(c, name, &len);
+	size_t len, n;
+	const char *text = checkpoint_find(c, name, &len), *p;
 
-	return text && len && !text[len - 1] ? text : NULL;
+	if (!text || !len || text[len - 1])
+		return NULL;
+	for (p = text; *p; p += n) {
+		n = *p == '\t' || *p == '\n' ? 1 : cli_text_length(p);
+		if (!n)
+			return NULL;
+	}
+	return text;
 }
 
 static int not_ours(struct run *r, const char *path)
 {
 	return run_fail(r, -EBADMSG, "%s: it is not a checkpoint of fqaccel-train", path);
+}
+
+/* What the card's arithmetic needs was set up before it. */
+static bool place_is_sane(const struct run_place *at)
+{
+	const uint32_t before = 1u << TRAIN_QUANTIZE | 1u << TRAIN_ACTIVATE;
+
+	return at->stage <= TRAIN_STAGES && !(at->begun >> TRAIN_STAGES) &&
+	       (!(at->begun >> TRAIN_INTEGER & 1) || (at->begun & before) == before);
+}
+
+/* Stages gone through, of which one may be half done, have begun; after the end none is left. */
+static bool place_fits(const struct run *r)
+{
+	uint32_t stage;
+	bool past;
+
+	for (stage = 0; stage < TRAIN_STAGES; stage++) {
+		past = stage < r->at.stage || (stage == r->at.stage && r->at.epoch);
+		if (r->o.stages[stage].on &&
+		    (past ? !run_begun(r, (enum train_stage)stage) : r->at.finished))
+			return false;
+	}
+	return true;
 }
 
 /* Place, results and log. */
@@ -182,7 +213,7 @@ static int read_place(struct run *r, const struct checkpoint *c, const char *pat
 		return not_ours(r, path);
 	log = checkpoint_find(c, "log", &len);
 	if (!log || len != (size_t)r->at.log * sizeof(*log) || !curves_check(log, r->at.log) ||
-	    r->at.stage > TRAIN_STAGES || r->at.begun >> TRAIN_STAGES)
+	    !place_is_sane(&r->at))
 		return not_ours(r, path);
 	free(r->log);
 	free(r->history);
@@ -236,6 +267,8 @@ int run_resume(struct run *r)
 	rc = check_same(r, c);
 	if (!rc)
 		rc = read_place(r, c, r->o.checkpoint);
+	if (!rc && !place_fits(r))
+		rc = not_ours(r, r->o.checkpoint);
 	if (!rc)
 		rc = run_attach(r, r->at.begun);
 	if (!rc)

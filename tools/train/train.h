@@ -104,7 +104,12 @@ int train_options_check(struct train_options *o);
  */
 char *train_options_text(const struct train_options *o);
 
-/** train_options_command() - such a text as one line for metadata. Return: malloc()ed, or NULL. */
+/**
+ * train_options_command() - such a text as one line for metadata
+ * @text: any, such as a checkpoint's
+ *
+ * Return: malloc()ed, or NULL: also where it is not such a text.
+ */
 char *train_options_command(const char *text);
 
 /**
