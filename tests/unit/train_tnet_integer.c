@@ -349,6 +349,31 @@ static void test_refusals(void)
 	close_fixture(&x);
 }
 
+/* Behind a sum over a picture of 257 x 255, which here is only said to be that large. */
+static void test_largest(void)
+{
+	struct fqz_tensor *summed;
+	struct tnet_layer *p;
+	struct fixture x;
+	size_t sum, k;
+
+	open_fixture(&x, TRAIN_NET_RESIDUAL, 5, QUANT_AUTO, DNN_F32);
+	p = &x.t->layers[10];
+	sum = p->weights / p->channels;
+	summed = &x.q->tensors[9];
+	for (k = 0; k < p->weights; k++)
+		p->projected[k] = k / sum ? 0 : (float)(((1 << 23) + (1 << 16)) / (int)sum);
+	is_int(tnet_integer_check(x.t, &err), 0, "sums of a small picture fit");
+	summed->h = 257;
+	summed->w = 255;
+	ok(tnet_integer_check(x.t, &err) == -ERANGE && strstr(err.text, "layer 't11'"),
+	   "sums that pass 2^47 are refused");
+	for (k = 0; k < sum; k++)
+		p->projected[k] = (float)((1 << 23) / (int)sum);
+	is_int(tnet_integer_check(x.t, &err), 0, "those just below are not");
+	close_fixture(&x);
+}
+
 /* Nothing is rounded, so any instruction set gives the same; those that the processor has. */
 static void test_levels(void)
 {
@@ -402,6 +427,7 @@ int main(void)
 	test_digits(TRAIN_NET_RESIDUAL, 10);
 	test_levels();
 	test_refusals();
+	test_largest();
 	dnn_start(2);
 	test_threads();
 	dnn_close(dnn);

@@ -149,7 +149,8 @@ int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err
  * bits, each with a convolution of its own, added in 64 bits.
  *
  * Return: 0, or -ERANGE with @err that names a layer for which even one bit is too much, that is
- * sum |w| of an output channel is 2^24 or more (FORMAT.md section 7 allows more).
+ * sum |w| of an output channel is 2^24 or more (FORMAT.md section 7 allows more), or in which sum |w|
+ * times the largest input passes that section's 2^47 - 1.
  */
 int tnet_integer_check(const struct tnet *t, struct net_error *err);
 

@@ -12,7 +12,12 @@
 #include "tnet_private.h"
 
 #define SINGLE_EXACT	((uint64_t)1 << 24)	/* all integers below are floats */
-/* Below it requantization is exact in double precision: with half a step added it is below 2^53. */
+#define SUM_LARGEST	(((uint64_t)1 << 47) - 1)	/* requantizing it fits 64 bits */
+/*
+ * Below it requantization is exact in double precision: what is rounded is a multiple of 2^-shift
+ * below 2^(52 - shift), so with the half that is added it is below 2^53 of them; where shifts are
+ * so large that it is not, it stays below 1 and is cut off to 0.
+ */
 #define DOUBLE_EXACT	0x1p52
 
 /* How a convolution's sums stay exact. */
@@ -63,6 +68,8 @@ static int digits_plan(const struct tnet *t, uint32_t layer, struct digits *d)
 	norm = (uint64_t)real;
 	d->largest = norm * bound;
 	d->count = d->bits = 1;
+	if (d->largest > SUM_LARGEST)
+		return -ERANGE;
 	if (d->largest < SINGLE_EXACT)
 		return 0;
 	while (norm * ((2u << d->bits) - 1) < SINGLE_EXACT)
@@ -80,9 +87,9 @@ int tnet_integer_check(const struct tnet *t, struct net_error *err)
 	for (i = 0; i < t->net->layer_count; i++) {
 		if (!t->layers[i].weights || !digits_plan(t, i, &d))
 			continue;
-		net_fail(err, "layer '%.200s': the integer weights of an output sum to 2^24 or more, beyond "
-			 "what training can compute exactly; use fewer bits, or shift quantization",
-			 t->net->layers[i].name);
+		net_fail(err, "layer '%.200s': the magnitudes of an output's integer weights sum to 2^24 or "
+			 "more, or times the largest input to 2^47, beyond what training can compute "
+			 "exactly; use fewer bits, or shift quantization", t->net->layers[i].name);
 		return -ERANGE;
 	}
 	return 0;
