@@ -161,15 +161,22 @@ void dnn_pool_destroy(struct dnn_pool *p)
 static void pool_scale(const struct dnn_pool *p, const void *from, void *to)
 {
 	size_t positions = (size_t)p->s.out_h * p->s.out_w, c = p->s.out_c;
-	size_t n = pool_outputs(&p->s), i;
+	size_t rows = p->s.batch * positions, r, i;
+	const uint16_t *half_from = from;
+	const float *whole_from = from;
+	uint16_t *half_to = to;
+	float *whole_to = to;
 
-	if (p->type == DNN_BF16)
-		for (i = 0; i < n; i++)
-			((uint16_t *)to)[i] = bf16_store(bf16_load(((const uint16_t *)from)[i]) *
-							 p->factor[i / c % positions]);
-	else
-		for (i = 0; i < n; i++)
-			((float *)to)[i] = ((const float *)from)[i] * p->factor[i / c % positions];
+	for (r = 0; r < rows; r++) {
+		float factor = p->factor[r % positions];
+
+		if (p->type == DNN_BF16)
+			for (i = r * c; i < (r + 1) * c; i++)
+				half_to[i] = bf16_store(bf16_load(half_from[i]) * factor);
+		else
+			for (i = r * c; i < (r + 1) * c; i++)
+				whole_to[i] = whole_from[i] * factor;
+	}
 }
 
 int dnn_pool_forward(struct dnn_pool *p, const void *x, void *y)
