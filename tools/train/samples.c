@@ -33,18 +33,11 @@ struct load {
 	pthread_mutex_t lock;	/* guards err and failed */
 };
 
-static size_t source_size(const struct source *from)
-{
-	return from->first[from->count];
-}
-
-/* The set of sample @i of @count that are taken evenly, and the picture's number in it. */
-static const struct dataset *source_find(const struct source *from, size_t count, size_t i,
-					 size_t *at)
+/* The set that picture @i is in, and its number there. */
+static const struct dataset *source_find(const struct source *from, size_t i, size_t *at)
 {
 	size_t k = 0;
 
-	i = i * source_size(from) / count;
 	while (i >= from->first[k + 1])
 		k++;
 	*at = i - from->first[k];
@@ -116,7 +109,7 @@ static int take_labels(const struct source *from, size_t classes, struct samples
 	int label;
 
 	for (i = 0; i < s->count; i++) {
-		ds = source_find(from, s->count, i, &at);
+		ds = source_find(from, i, &at);
 		label = dataset_label(ds, at);
 		if (label < 0) {
 			snprintf(err, errlen, "%s: has no label; training needs one for each picture",
@@ -140,7 +133,7 @@ static int load_one(void *arg, size_t i, unsigned int worker)
 	struct load *l = arg;
 	struct samples *s = l->s;
 	size_t at, bytes = (size_t)s->c * s->h * s->w;
-	const struct dataset *ds = source_find(l->from, s->count, i, &at);
+	const struct dataset *ds = source_find(l->from, i, &at);
 	char err[SAMPLES_ERR];
 	struct img img;
 	int ret;
@@ -175,7 +168,7 @@ static int samples_alloc(struct samples *s, char *err, size_t errlen)
 	    __builtin_mul_overflow(bytes, s->count, &bytes) || bytes > SAMPLES_MAX_BYTES ||
 	    s->count > UINT32_MAX) {
 		snprintf(err, errlen, "data set: %zu pictures of %u x %u x %u bytes are more than "
-			 "the %zu GiB that are held in memory; use a smaller limit", s->count, s->c,
+			 "the %zu GiB that are held in memory; name fewer data sets", s->count, s->c,
 			 s->h, s->w, SAMPLES_MAX_BYTES >> 30);
 		return -EFBIG;
 	}
@@ -189,9 +182,8 @@ static int samples_alloc(struct samples *s, char *err, size_t errlen)
 }
 
 int samples_load(const char *const *paths, size_t path_count, const struct net_tensor *input,
-		 enum img_color color, uint32_t resize, size_t limit, size_t classes,
-		 const char *const *names, unsigned int threads, struct samples *s, char *err,
-		 size_t errlen)
+		 enum img_color color, uint32_t resize, size_t classes, const char *const *names,
+		 unsigned int threads, struct samples *s, char *err, size_t errlen)
 {
 	struct source from;
 	struct load l = { .from = &from, .color = color, .resize = (int)resize, .s = s, .err = err,
@@ -208,9 +200,7 @@ int samples_load(const char *const *paths, size_t path_count, const struct net_t
 	s->c = input->c;
 	s->h = input->h;
 	s->w = input->w;
-	s->count = source_size(&from);
-	if (limit && limit < s->count)
-		s->count = limit;
+	s->count = from.first[path_count];
 	ret = samples_alloc(s, err, errlen);
 	if (!ret)
 		ret = take_labels(&from, classes, s, err, errlen);
@@ -363,7 +353,7 @@ void samples_batch(const struct samples *s, const uint32_t *order, size_t first,
 	struct change ch;
 
 	for (i = 0; i < n; i++) {
-		from = s->pixels + order[first + i] * s->c * plane;
+		from = s->pixels + (size_t)order[first + i] * s->c * plane;
 		labels[i] = s->labels[order[first + i]];
 		if (a) {
 			choose_change(s, a, seed, epoch, first + i, &ch);

@@ -26,7 +26,6 @@ struct samples {
 /**
  * samples_load() - all pictures of one or more data sets (common/dataset.h), in their order
  * @input:   the network's input tensor: size and number of channels
- * @limit:   at most so many, taken evenly from the whole; 0: all
  * @classes: of the network: a label from there on is an error that names the picture
  * @names:   the network's class names or NULL: dataset_match_classes()
  *
@@ -35,9 +34,8 @@ struct samples {
  * dataset_open() and dataset_get() return.
  */
 int samples_load(const char *const *paths, size_t path_count, const struct net_tensor *input,
-		 enum img_color color, uint32_t resize, size_t limit, size_t classes,
-		 const char *const *names, unsigned int threads, struct samples *s, char *err,
-		 size_t errlen);
+		 enum img_color color, uint32_t resize, size_t classes, const char *const *names,
+		 unsigned int threads, struct samples *s, char *err, size_t errlen);
 
 /** samples_free() - the arrays. */
 void samples_free(struct samples *s);

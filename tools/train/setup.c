@@ -122,7 +122,7 @@ static int load_samples(struct run *r, const char *const *paths, size_t count, s
 	const char *const *names = r->o.classes ? (const char *const *)r->classes : NULL;
 
 	return samples_load(paths, count, &r->net->tensors[0], (enum img_color)r->color,
-			    (uint32_t)r->o.resize, 0, r->class_count, names, r->o.threads, s,
+			    (uint32_t)r->o.resize, r->class_count, names, r->o.threads, s,
 			    r->err, sizeof(r->err));
 }
 
