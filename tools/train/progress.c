@@ -98,7 +98,6 @@ int run_log(struct run *r, const struct curves_epoch *e)
 /* The lines that the checkpoint knows, and no other: those beyond will be written anew. */
 int run_log_restore(struct run *r)
 {
-	struct file_writer *w;
 	char *text = NULL;
 	size_t len = 0;
 	uint32_t i;
@@ -114,13 +113,7 @@ int run_log_restore(struct run *r)
 		free(text);
 		return run_fail(r, -ENOMEM, "out of memory");
 	}
-	rc = file_create(r->o.log, &w, r->err, sizeof(r->err));
-	if (!rc && file_append(w, text, len, r->err, sizeof(r->err))) {
-		file_abandon(w);
-		rc = -EIO;
-	} else if (!rc) {
-		rc = file_commit(w, r->err, sizeof(r->err));
-	}
+	rc = file_write(r->o.log, text, len, r->err, sizeof(r->err));
 	free(text);
 	return rc ? rc : draw_curves(r);
 }
