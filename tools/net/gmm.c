@@ -36,7 +36,7 @@ static int sample_exact(const float *w, size_t n, struct sample *s)
 /* Each bin is represented by the mean of its members. */
 static int sample_bins(const float *w, size_t n, struct sample *s)
 {
-	double lo = INFINITY, hi = -INFINITY, step;
+	double lo = INFINITY, hi = -INFINITY, step, at;
 	size_t i, b, kept = 0;
 
 	for (i = 0; i < n; i++) {
@@ -49,8 +49,9 @@ static int sample_bins(const float *w, size_t n, struct sample *s)
 	for (i = 0; i < n; i++) {
 		if (w[i] == 0.0f)
 			continue;
-		b = step > 0 ? (size_t)((w[i] - lo) / step) : 0;
-		b = b < GMM_BINS ? b : GMM_BINS - 1;
+		/* Weights of a network that diverged may be infinite or no numbers. */
+		at = step > 0 ? (w[i] - lo) / step : 0;
+		b = at < GMM_BINS ? (size_t)at : GMM_BINS - 1;
 		s->x[b] += w[i];
 		s->count[b]++;
 	}
