@@ -181,7 +181,10 @@ cp t.fqz.ckpt cut.ckpt
 truncate -s -100 cut.ckpt
 fails 1 'cut.ckpt' 'a checkpoint that is cut off' \
 	"$fast" $options -o t.fqz --checkpoint cut.ckpt --resume
-run "$fast" ${options%--threads*} ${options#*--threads 1} --threads 2 -o u.fqz --checkpoint cut.ckpt --resume
+cp t.fqz.ckpt two.ckpt
+run "$fast" $options --threads 2 -o u.fqz --checkpoint two.ckpt --resume -q
+ok 'other threads go on' exits 0
+ok 'and it is said' says 'two.ckpt was made with 1 threads, '
 run "$fast" $options -o t.fqz --log t.jsonl --resume -q
 ok 'the right one goes on' same all.fqz t.fqz
 
