@@ -162,7 +162,8 @@ static void set_up(struct setup *s, const struct trial *o)
 	s->o = o;
 	snprintf(s->name, sizeof(s->name), "%s%s%s%s, %s, batch %u, %u thread%s",
 		 train_nets_names[o->which], o->norm ? " with norm" : "", o->pruned ? ", pruned" : "",
-		 o->rounded ? ", rounded" : "", o->type == DNN_BF16 ? "bf16" : "f32", o->batch, o->threads, o->threads > 1 ? "s" : "");
+		 o->rounded ? ", rounded" : "", o->type == DNN_BF16 ? "bf16" : "f32", o->batch,
+		 o->threads, o->threads > 1 ? "s" : "");
 	if (dnn_open(o->threads, &s->dnn, &err))
 		bail("%s: %s", s->name, err.text);
 	for (seed = 1; seed < 50; seed++) {

@@ -118,12 +118,12 @@ static int layer_state_create(struct tnet *t, uint32_t i)
 	struct tnet_layer_state *s = &t->state->layers[i];
 	uint32_t channels = t->layers[i].channels, k;
 	const struct net_layer *l = &t->net->layers[i];
+	bool params = net_layer_has_weights(l) || l->kind == NET_AFFINE;
 
-	s->trained = (net_layer_has_weights(l) || l->kind == NET_AFFINE) && !t->layers[i].fixed;
-	t->state->needed[l->out] = s->trained;
+	t->state->needed[l->out] = params && !t->layers[i].fixed;
 	for (k = 0; k < l->in_count; k++)
 		t->state->needed[l->out] |= t->state->needed[l->in[k]];
-	if (!net_layer_has_weights(l) && l->kind != NET_AFFINE)
+	if (!params)
 		return 0;
 	s->mean = floats_alloc(channels, 0);
 	s->var = floats_alloc(channels, 1);
@@ -146,7 +146,10 @@ static void bound_init(struct ops_bound *b, const struct net_layer *l)
 	b->low = b->high = 0;
 }
 
-/* What net_simplify() ensures, as far as memory depends on it; and what training asks for beyond. */
+/*
+ * The order that net_simplify() ensures, on which indexes and the plan of gradients rest, and what
+ * training asks for beyond. Shapes are those of whoever made the network.
+ */
 static int check_net(const struct net *net, const struct tnet_options *o, struct net_error *err)
 {
 	const struct net_tensor *out = &net->tensors[net->output];

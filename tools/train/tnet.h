@@ -52,7 +52,7 @@ struct tnet_layer {
 struct tnet_options {
 	uint32_t batch;		/* pictures in a forward pass, at least 1 */
 	enum dnn_type type;
-	bool norm;		/* a batch normalization behind each weighted layer but the last one */
+	bool norm;		/* a batch normalization behind each weighted layer, unless the net ends there */
 	float norm_momentum;	/* share of the batch's moments in the running ones, 0.1 */
 };
 
@@ -127,8 +127,8 @@ int tnet_forward(struct tnet *t, enum tnet_mode mode, const uint8_t *pixels, flo
 int tnet_backward(struct tnet *t, const float *dlogits);
 
 /**
- * tnet_tensor() - a tensor of the last forward pass as [batch][c][h][w] real values (integers after
- *                 TNET_INTEGER); for tests
+ * tnet_tensor() - a tensor of the last forward pass, which must have worked, as [batch][c][h][w] real
+ *                 values (integers after TNET_INTEGER); for tests
  */
 void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out);
 
@@ -137,8 +137,10 @@ void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out);
  * @q: of t->net or a network of its shape; must outlive the result. Its layers' integers may change
  *     from run to run, its tensors' types and scales too. `used` holds the integer weights
  *
- * Beside bfloat16 this makes tensors in single precision. Return: 0, -ENOMEM, -EINVAL with @err where
- * @q does not fit, or as tnet_integer_check().
+ * Beside bfloat16 this makes tensors in single precision. After an error what was set before holds.
+ *
+ * Return: 0, -ENOMEM, -EINVAL with @err where @q does not fit, or -ERANGE with @err as
+ * tnet_integer_check() or where the sum of a pool's window may pass 2^24.
  */
 int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err);
 
@@ -158,8 +160,10 @@ int tnet_integer_check(const struct tnet *t, struct net_error *err);
  * tnet_fold() - the float network as the card's lowering wants it: normalizations folded
  * @out: a copy of t->net with used weights times gamma / sqrt(var + eps), and biases; to be destroyed
  *       with net_destroy()
- * @factors: NULL, or by layer an array of what each channel's weights were multiplied with (1
- *           without norm), into the arrays given
+ * @factors: NULL, or by layer an array that gets what each channel's weights were multiplied with (1
+ *           without norm); not read for layers without weights
+ *
+ * Return: 0, or -ENOMEM or -EINVAL with @err; then *out is NULL.
  */
 int tnet_fold(const struct tnet *t, struct net **out, float **factors, struct net_error *err);
 

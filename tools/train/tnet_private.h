@@ -23,7 +23,6 @@ struct tnet_buffers {
 };
 
 struct tnet_layer_state {
-	bool trained;		/* has parameters that are trained */
 	/* By channel: of the last batch, and y = sums * a + b. */
 	float *mean, *var, *a, *b;
 	float *ignored;		/* where a gradient goes that nobody asks for */
@@ -81,7 +80,7 @@ void tnet_concat_backward(struct tnet *t, uint32_t layer);
 /** tnet_conv_backward() - from the gradient by the sums on. */
 int tnet_conv_backward(struct tnet *t, uint32_t layer);
 
-/** tnet_pool_backward() - from the gradient by what oneDNN computed on; scales it where needed. */
+/** tnet_pool_backward() - from the gradient by averages or maxima, before any bound, on. */
 int tnet_pool_backward(struct tnet *t, uint32_t layer);
 
 /** tnet_concat() - forward, for all kinds of numbers. */
