@@ -276,26 +276,51 @@ static void test_gradients(enum train_nets which, unsigned int bits, enum quant_
 	close_fixture(&x);
 }
 
+/* What the last layer makes of its input, in 64 bits, is what the network gives; @sums: of the layer. */
+static bool last_exact(struct fixture *f, int64_t *sums)
+{
+	static float x[BATCH * 64], y[LOGITS];
+	uint32_t last = f->net->layer_count - 1;
+	const struct tnet_layer *p = &f->t->layers[last];
+	const struct qlayer *q = &f->q->layers[last];
+	size_t inputs = p->weights / p->channels, n, k;
+	bool same = true;
+
+	forward(f);
+	tnet_tensor(f->t, last, x);
+	tnet_tensor(f->t, last + 1, y);
+	for (n = 0; n < LOGITS; n++) {
+		size_t c = n % p->channels;
+		int64_t acc = 0, v;
+
+		for (k = 0; k < inputs; k++)
+			acc += (int64_t)p->projected[c * inputs + k] *
+			       (int64_t)x[n / p->channels * inputs + k];
+		v = acc * q->scale[c] + q->bias[c] * ((int64_t)1 << q->f.bias_shift);
+		sums[n] = acc;
+		acc = (llabs(v) + ((int64_t)1 << (q->shift[c] - 1))) >> q->shift[c];
+		same &= (float)(v < 0 ? -acc : acc) == y[n] && acc < 1 << 24;
+	}
+	return same;
+}
+
 /*
  * Weights without a common factor whose sums are far beyond 2^24, kept but for @shift bits by the last
  * layer, against sums in 64 bits.
  */
 static void test_digits(enum train_nets which, unsigned int shift)
 {
-	static float x[BATCH * 64], y[LOGITS];
+	int64_t sums[LOGITS], largest = 0;
 	struct fixture f;
 	struct tnet_layer *p;
 	struct qlayer *q;
-	int64_t largest = 0;
-	size_t inputs, n, k;
-	bool same = true;
 	uint32_t last;
+	size_t k;
 
 	open_fixture(&f, which, 5, QUANT_AUTO, DNN_F32);
 	last = f.net->layer_count - 1;
 	p = &f.t->layers[last];
 	q = &f.q->layers[last];
-	inputs = p->weights / p->channels;
 	for (k = 0; k < p->weights; k++)
 		p->projected[k] = truncf((float)(0x1p17 * train_net_normal(7, 0, k)));
 	for (k = 0; k < p->channels; k++) {
@@ -303,24 +328,40 @@ static void test_digits(enum train_nets which, unsigned int shift)
 		q->bias[k] = (int16_t)k;
 		q->shift[k] = (uint8_t)shift;
 	}
-	forward(&f);
-	tnet_tensor(f.t, last, x);
-	tnet_tensor(f.t, last + 1, y);
-	for (n = 0; n < LOGITS; n++) {
-		const float *w = p->projected + n % p->channels * inputs;
-		int64_t acc = 0, v;
-		bool negative;
+	ok(last_exact(&f, sums), "%s: sums beyond single precision are exact", f.name);
+	for (k = 0; k < LOGITS; k++)
+		largest = llabs(sums[k]) > largest ? llabs(sums[k]) : largest;
+	ok(largest > 1 << 25, "%s: they reach 2^%.1f", f.name, log2((double)largest));
+	close_fixture(&f);
+}
 
-		for (k = 0; k < inputs; k++)
-			acc += (int64_t)w[k] * (int64_t)x[n / p->channels * inputs + k];
-		largest = llabs(acc) > largest ? llabs(acc) : largest;
-		v = acc + (int64_t)(n % p->channels) * ((int64_t)1 << q->f.bias_shift);
-		negative = v < 0;
-		v = (llabs(v) + ((int64_t)1 << (shift - 1))) >> shift;
-		same &= (float)(negative ? -v : v) == y[n] && v < 1 << 24;
+/* Biases that make small sums miss a half by less than double precision has beside them. */
+static void test_biases(void)
+{
+	int64_t sums[LOGITS];
+	struct fixture f;
+	struct tnet_layer *p;
+	struct qlayer *q;
+	size_t inputs, k;
+	int near = 0;
+
+	open_fixture(&f, TRAIN_NET_PLAIN, 5, QUANT_AUTO, DNN_F32);
+	p = &f.t->layers[f.net->layer_count - 1];
+	q = &f.q->layers[f.net->layer_count - 1];
+	inputs = p->weights / p->channels;
+	for (k = 0; k < p->weights; k++)
+		p->projected[k] = k % inputs == k / inputs ? -1 : 0;
+	/* 2^58 + 2^45 - sum, of which the 45th bit is a half. */
+	q->f.bias_shift = 44;
+	for (k = 0; k < p->channels; k++) {
+		q->scale[k] = 1;
+		q->bias[k] = (1 << 14) + 2;
+		q->shift[k] = 46;
 	}
-	ok(same, "%s: sums of up to 2^%.1f are exact", f.name, log2((double)largest));
-	ok(largest > 1 << 25, "%s: these are that large", f.name);
+	ok(last_exact(&f, sums), "%s: biases beyond double precision are exact", f.name);
+	for (k = 0; k < LOGITS; k++)
+		near += sums[k] < 0 && sums[k] > -32;
+	ok(near, "%s: %d sums show it", f.name, near);
 	close_fixture(&f);
 }
 
@@ -425,6 +466,7 @@ int main(void)
 	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
 	test_digits(TRAIN_NET_PLAIN, 6);
 	test_digits(TRAIN_NET_RESIDUAL, 10);
+	test_biases();
 	test_levels();
 	test_refusals();
 	test_largest();
