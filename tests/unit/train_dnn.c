@@ -56,7 +56,7 @@ static const struct {
 	{ "means without padding", { .max = false }, false, { DIMS(2, 16, 9, 8, 16), KERNEL(3, 3, 2, 2), PADS(1, 1, 1, 0), DENSE } },
 	{ "means with padding", { .count_padding = true }, false, { DIMS(2, 7, 9, 8, 7), KERNEL(3, 3, 2, 2), PADS(1, 1, 1, 0), DENSE } },
 	{ "means without padding, rounded up", { .max = false }, true, { DIMS(2, 16, 8, 8, 16), KERNEL(3, 3, 2, 2), PADS(0, 0, 0, 0), DENSE } },
-	{ "means with padding, rounded up", { .count_padding = true }, true, { DIMS(2, 16, 8, 7, 16), KERNEL(3, 3, 2, 2), PADS(1, 0, 0, 0), DENSE } },
+	{ "means with padding, rounded up", { .count_padding = true }, true, { DIMS(2, 16, 9, 8, 16), KERNEL(3, 3, 2, 2), PADS(1, 0, 0, 0), DENSE } },
 	{ "means with a divisor", { .divisor = 5 }, false, { DIMS(2, 16, 8, 8, 16), KERNEL(2, 2, 2, 2), PADS(0, 0, 0, 0), DENSE } },
 };
 
