@@ -15,7 +15,8 @@ set -eu
 
 top=$(cd "$(dirname "$0")/.." && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/fqaccel
-fragment=${FQACCEL_DEBUG_CONFIG:-$top/tests/vm/debug.config}
+# Its place must hold in the source's folder, too.
+fragment=$(realpath "${FQACCEL_DEBUG_CONFIG:-$top/tests/vm/debug.config}")
 dir=$cache/kernel
 mkdir -p "$dir"
 
@@ -59,7 +60,8 @@ $bad"
 configure()
 {
 	make -s x86_64_defconfig kvm_guest.config >/dev/null
-	scripts/kconfig/merge_config.sh -m .config "$fragment" >/dev/null 2>&1
+	scripts/kconfig/merge_config.sh -m .config "$fragment" >"$log" 2>&1 ||
+		{ tail -n 30 "$log" >&2; die "the configuration cannot be made"; }
 	# debug.config: -debug
 	name=${fragment##*/}
 	scripts/config --set-str LOCALVERSION "-${name%.config}"
