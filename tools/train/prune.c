@@ -10,7 +10,7 @@
 
 #include "net/quant_prune.h"
 
-#define SPLICE	1.1
+#define SPLICE	1.1	/* of the threshold, and QUANT_PRUNE_CUT: the limits */
 
 /* Layers with one c: all that share the network's sparsity, or one with its own. */
 struct group {
@@ -25,27 +25,33 @@ static bool belongs(const struct group *g, const struct prune_layer *p)
 }
 
 /*
- * A weight lies below the threshold mean + c * deviation where (|w| - mean) / deviation < c; relative
- * to the threshold it lies at |w| / threshold. What is 0 comes before all else.
+ * How a layer's weights compare with others': by the c from which on one is cut or stays so, which is
+ * where |w| meets its limit's share of mean + c * deviation.
  */
-static inline uint32_t rank(float w, double offset, double factor)
+struct ranks {
+	double factor[2], offset;	/* factor by mask */
+};
+
+static struct ranks layer_ranks(const struct prune_layer *p)
 {
-	return w == 0 ? 0 : quant_select_code((float)((fabs(w) - offset) * factor));
+	double width = p->deviation > 0 ? p->deviation : 1;	/* 0: all of one magnitude */
+
+	return (struct ranks){ .factor = { 1 / (SPLICE * width), 1 / (QUANT_PRUNE_CUT * width) },
+			       .offset = p->mean / width };
 }
 
-static void layer_rank(const struct prune_layer *p, bool exact, double *offset, double *factor)
+/* What is 0 comes before all else. */
+static inline uint32_t rank(const struct ranks *r, const struct prune_layer *p, size_t i)
 {
-	*offset = exact ? 0 : p->mean;
-	if (exact)
-		*factor = p->threshold > 0 ? 1 / p->threshold : INFINITY;
-	else	/* 0: all of one magnitude */
-		*factor = p->deviation > 0 ? 1 / p->deviation : 1;
+	double c = fabs(p->w[i]) * r->factor[p->mask[i]] - r->offset;
+
+	return p->w[i] == 0 ? 0 : quant_select_code((float)c);
 }
 
 /* Find the code of the last of the s->wanted weights that come first. */
-static void select_weights(const struct group *g, bool exact, struct quant_select *s)
+static void select_weights(const struct group *g, struct quant_select *s)
 {
-	double offset, factor;
+	struct ranks r;
 	size_t l, i;
 	int pass;
 
@@ -55,15 +61,15 @@ static void select_weights(const struct group *g, bool exact, struct quant_selec
 
 			if (!belongs(g, p))
 				continue;
-			layer_rank(p, exact, &offset, &factor);
+			r = layer_ranks(p);
 			for (i = 0; i < p->n; i++)
-				quant_select_count(s, rank(p->w[i], offset, factor));
+				quant_select_count(s, rank(&r, p, i));
 		}
 		quant_select_end(s);
 	}
 }
 
-/* c such that @wanted weights, fewer than all, lie below the thresholds. */
+/* c such that @wanted weights, fewer than all, are cut by their limits. */
 static void set_thresholds(struct group *g, size_t wanted, struct quant_select *s)
 {
 	double c;
@@ -77,7 +83,7 @@ static void set_thresholds(struct group *g, size_t wanted, struct quant_select *
 	}
 	memset(s, 0, sizeof(*s));
 	s->wanted = wanted + 1;
-	select_weights(g, false, s);
+	select_weights(g, s);
 	/* Code 0: weights of 0 are enough. */
 	c = s->code ? quant_select_key(s->code) : -INFINITY;
 	for (l = 0; l < g->count; l++) {
@@ -91,23 +97,23 @@ static void set_thresholds(struct group *g, size_t wanted, struct quant_select *
 /* The last ones that tie are kept. */
 static void cut_exactly(struct group *g, size_t wanted, struct quant_select *s)
 {
-	double offset, factor;
+	struct ranks r;
 	uint64_t ties;
 	size_t l, i;
 
 	memset(s, 0, sizeof(*s));
 	s->wanted = wanted;
 	if (wanted)
-		select_weights(g, true, s);
+		select_weights(g, s);
 	ties = wanted - s->below;
 	for (l = 0; l < g->count; l++) {
 		struct prune_layer *p = &g->layers[l];
 
 		if (!belongs(g, p))
 			continue;
-		layer_rank(p, true, &offset, &factor);
+		r = layer_ranks(p);
 		for (i = 0; i < p->n; i++) {
-			uint32_t code = rank(p->w[i], offset, factor);
+			uint32_t code = rank(&r, p, i);
 			bool tie = code == s->code && ties;
 
 			p->mask[i] = !(code < s->code || tie);

@@ -29,12 +29,12 @@ void prune_start(struct prune_layer *p);
 /**
  * prune_update() - new thresholds and masks
  * @sparsity: of the weights of all layers that have none of their own, 0 to below 1
- * @exact:    at the end of pruning: no hysteresis, and exactly floor(sparsity * weights) are cut,
- *            those that lie furthest below their layer's threshold relative to it; of equal ones
- *            the first. Likewise of each layer that has a sparsity of its own
+ * @exact:    at the end of pruning: exactly floor(sparsity * weights) are cut, of equal ones the
+ *            first. Likewise of each layer that has a sparsity of its own
  *
- * Without @exact c is searched so that magnitudes below the thresholds come to @sparsity, then masks
- * change by the two limits. Return: 0, -ENOMEM, or -EINVAL for another sparsity.
+ * c is searched so that what the two limits cut, with the masks as they are, comes to @sparsity: a threshold
+ * that share of the magnitudes lies below would leave the weights between the limits, some points of
+ * it, to the end. Return: 0, -ENOMEM, or -EINVAL for another sparsity.
  */
 int prune_update(struct prune_layer *layers, size_t count, double sparsity, int exact);
 
