@@ -594,6 +594,8 @@ static void spoil_mode(struct fq_layer *q) { q->state.mode = 3; }
 static void spoil_bits(struct fq_layer *q) { q->state.bits = 9; }
 static void spoil_sigma(struct fq_layer *q) { q->state.sigma = NAN; }
 static void spoil_scale(struct fq_layer *q) { q->state.sigma = 0; }
+static void spoil_infinite(struct fq_layer *q) { q->state.sigma = 1e300; }
+static void spoil_nothing(struct fq_layer *q) { q->state.sigma = 1e-300; }
 static void spoil_low(struct fq_layer *q) { q->state.low = INT32_MIN; }
 static void spoil_mean(struct fq_layer *q) { q->state.exponents[1] = INT32_MAX; }
 static void spoil_far(struct fq_layer *q) { q->state.exponents[0] = q->state.low + 40; }
@@ -608,7 +610,7 @@ static void spoil_quantized(struct fq_layer *q) { q->quantized[0] = 255; }
 static void test_refusals(void)
 {
 	void (*const spoils[])(struct fq_layer *) = {
-		spoil_mode, spoil_bits, spoil_sigma, spoil_scale, spoil_low, spoil_mean, spoil_far, spoil_alpha,
+		spoil_mode, spoil_bits, spoil_sigma, spoil_scale, spoil_infinite, spoil_nothing, spoil_low, spoil_mean, spoil_far, spoil_alpha,
 		spoil_huge, spoil_momentum, spoil_share, spoil_usable, spoil_component, spoil_quantized,
 	};
 	struct sample *s = sample_quantized(0.05, 0.02, &five, 3);

@@ -281,7 +281,7 @@ int fq_restore(struct fq_layer *q)
 {
 	const struct fq_state *s = &q->state;
 	size_t i;
-	int c;
+	int c, rc;
 
 	if (!(s->share >= 0 && s->share <= 1) || !(s->alpha >= FQ_MIN_ALPHA) ||
 	    !isfinite(s->alpha) || !isfinite(s->alpha_momentum) || s->usable > 1)
@@ -302,5 +302,6 @@ int fq_restore(struct fq_layer *q)
 	q->share = s->share;
 	q->alpha = s->alpha;
 	q->alpha_momentum = s->alpha_momentum;
-	return restore_grid(q);
+	rc = restore_grid(q);
+	return rc || (fq_scale(q) > 0 && isfinite(fq_scale(q))) ? rc : -EBADMSG;
 }
