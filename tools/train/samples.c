@@ -122,8 +122,6 @@ static int take_labels(const struct source *from, size_t classes, struct samples
 			return -ERANGE;
 		}
 		s->labels[i] = (uint16_t)label;
-		if ((size_t)label + 1 > s->classes)
-			s->classes = (size_t)label + 1;
 	}
 	return 0;
 }

@@ -19,7 +19,7 @@
 struct samples {
 	uint8_t *pixels;	/* [count][c][h][w], as the card takes them */
 	uint16_t *labels;
-	size_t count, classes;	/* classes: the largest label + 1 */
+	size_t count;
 	uint32_t c, h, w;
 };
 
