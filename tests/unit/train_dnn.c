@@ -37,6 +37,7 @@ static const struct named_shape convs[] = {
 	{ "depthwise, stride 2, asymmetric", { DIMS(2, 16, 8, 8, 16), KERNEL(3, 3, 2, 2), PADS(0, 0, 1, 1), MORE(1, 1, 16) } },
 	{ "depthwise, two outputs each", { DIMS(2, 8, 6, 6, 16), KERNEL(3, 3, 1, 1), PADS(1, 1, 1, 1), MORE(1, 1, 8) } },
 	{ "fully connected", { DIMS(5, 16, 4, 4, 10), KERNEL(4, 4, 1, 1), PADS(0, 0, 0, 0), DENSE } },
+	{ "as large as its input, padded", { DIMS(2, 8, 4, 4, 10), KERNEL(4, 4, 2, 2), PADS(1, 1, 0, 0), DENSE } },
 	{ "fully connected behind a mean", { DIMS(5, 64, 1, 1, 10), KERNEL(1, 1, 1, 1), PADS(0, 0, 0, 0), DENSE } },
 	{ "7 x 7, one channel", { DIMS(2, 1, 14, 14, 8), KERNEL(7, 7, 2, 2), PADS(3, 3, 3, 3), DENSE } },
 	{ "1 x 5", { DIMS(2, 8, 4, 9, 8), KERNEL(1, 5, 1, 1), PADS(0, 2, 0, 2), DENSE } },

@@ -415,6 +415,33 @@ static void test_largest(void)
 	close_fixture(&x);
 }
 
+static void refuses_pool(struct fixture *x, const char *layer, const char *what)
+{
+	if (!ok(tnet_integer_set(x->t, x->q, &err) == -ERANGE && strstr(err.text, layer), "%s", what))
+		diag("%s", err.text);
+}
+
+/* Sums of a pool's window that single precision may not hold, again only said to be that large. */
+static void test_large_pools(void)
+{
+	struct fqz_layer *f;
+	struct fixture x;
+
+	open_fixture(&x, TRAIN_NET_RESIDUAL, 5, QUANT_AUTO, DNN_F32);
+	x.net->tensors[9].h = x.q->tensors[9].h = 257;
+	x.net->tensors[9].w = x.q->tensors[9].w = 257;
+	refuses_pool(&x, "layer 't10'", "a sum over a picture that can reach 2^24 is refused");
+	close_fixture(&x);
+	open_fixture(&x, TRAIN_NET_BRANCHES, 5, QUANT_AUTO, DNN_F32);
+	f = &x.q->layers[4].f;
+	f->kernel_h = 257;
+	f->kernel_w = 257;
+	refuses_pool(&x, "layer 't5'", "so is a mean of so many");
+	f->kernel_w = 256;
+	is_int(tnet_integer_set(x.t, x.q, &err), 0, "one column less is not");
+	close_fixture(&x);
+}
+
 /* Nothing is rounded, so any instruction set gives the same; those that the processor has. */
 static void test_levels(void)
 {
@@ -470,6 +497,7 @@ int main(void)
 	test_levels();
 	test_refusals();
 	test_largest();
+	test_large_pools();
 	dnn_start(2);
 	test_threads();
 	dnn_close(dnn);
