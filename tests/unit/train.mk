@@ -3,7 +3,8 @@
 
 TRAIN_NET_OBJS := $(NET_SAN_OBJS) $(TOOLS_COMMON_SAN_OBJS) $(FQZ_SAN_OBJS)
 
-$(eval $(call unit_test,train_samples,tools/train/samples.c,$(TRAIN_NET_OBJS),\
+$(eval $(call unit_test,train_samples,tools/train/samples.c tools/net/pictures.c \
+	tools/common/cli.c,$(TRAIN_NET_OBJS),\
 	$(NET_LIBS) $(IMG_LIBS) $(FAIL_ALLOC)))
 
 # The plain executor that judges the trainer, and networks for it.

@@ -48,21 +48,34 @@ static int pictures_alloc(const struct net_tensor *t, size_t count, struct pictu
 	return -ENOMEM;
 }
 
+int pictures_get(const struct dataset *ds, size_t i, const struct net_tensor *t,
+		 enum img_color color, int resize, uint8_t *pixels, int *label, char *err,
+		 size_t errlen)
+{
+	struct img img;
+	int rc;
+
+	rc = dataset_get(ds, i, &img, label, err, errlen);
+	if (rc)
+		return rc;
+	rc = img_prepare(&img, color, (int)t->c, (int)t->h, (int)t->w, resize, pixels);
+	if (rc)
+		snprintf(err, errlen, "%s: cannot be brought to %u x %u pixels: %s",
+			 dataset_name(ds, i), t->w, t->h, strerror(-rc));
+	img_free(&img);
+	return rc;
+}
+
 static int load_one(void *arg, size_t i, unsigned int worker)
 {
 	struct load_job *j = arg;
 	size_t n = net_tensor_elements(j->t);
-	char err[256] = "out of memory";
-	struct img img = { 0 };
+	char err[512];
 	int rc;
 
 	(void)worker;
-	rc = dataset_get(j->ds, i * j->total / j->set->count, &img, &j->set->labels[i], err,
-			 sizeof(err));
-	if (!rc)
-		rc = img_prepare(&img, j->color, (int)j->t->c, (int)j->t->h, (int)j->t->w,
-				 j->resize, j->set->pixels + i * n);
-	img_free(&img);
+	rc = pictures_get(j->ds, i * j->total / j->set->count, j->t, j->color, j->resize,
+			  j->set->pixels + i * n, &j->set->labels[i], err, sizeof(err));
 	if (!rc)
 		return 0;
 	pthread_mutex_lock(&j->lock);

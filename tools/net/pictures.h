@@ -28,6 +28,16 @@ int pictures_load(const char *path, size_t limit, const struct net_tensor *t,
 		  const char *const *classes, size_t class_count, struct picture_set *set,
 		  char *err, size_t errlen);
 
+/**
+ * pictures_get() - read one and fit it; any number of threads may, at the same time
+ * @pixels: result, as many as @t has elements
+ * @label:  as dataset_get()
+ * Return: 0 or a negative errno, @err is one line that names the picture.
+ */
+int pictures_get(const struct dataset *ds, size_t i, const struct net_tensor *t,
+		 enum img_color color, int resize, uint8_t *pixels, int *label, char *err,
+		 size_t errlen);
+
 /** pictures_synthetic() - random soft-edged pictures, for want of real ones. */
 int pictures_synthetic(const struct net_tensor *t, uint64_t seed, struct picture_set *set);
 

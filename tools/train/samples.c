@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "net/exec.h"
+#include "net/pictures.h"
 #include "net/rng.h"
 
 #define SAMPLES_ERR	512
@@ -130,22 +131,15 @@ static int load_one(void *arg, size_t i, unsigned int worker)
 {
 	struct load *l = arg;
 	struct samples *s = l->s;
+	const struct net_tensor t = { .c = s->c, .h = s->h, .w = s->w };
 	size_t at, bytes = (size_t)s->c * s->h * s->w;
 	const struct dataset *ds = source_find(l->from, i, &at);
 	char err[SAMPLES_ERR];
-	struct img img;
 	int ret;
 
 	(void)worker;
-	ret = dataset_get(ds, at, &img, NULL, err, sizeof(err));
-	if (!ret) {
-		ret = img_prepare(&img, l->color, (int)s->c, (int)s->h, (int)s->w, l->resize,
-				  s->pixels + i * bytes);
-		if (ret)
-			snprintf(err, sizeof(err), "%s: cannot be brought to %u x %u pixels: %s",
-				 dataset_name(ds, at), s->w, s->h, strerror(-ret));
-		img_free(&img);
-	}
+	ret = pictures_get(ds, at, &t, l->color, l->resize, s->pixels + i * bytes, NULL, err,
+			   sizeof(err));
 	if (!ret)
 		return 0;
 	pthread_mutex_lock(&l->lock);
