@@ -135,6 +135,11 @@ static void test_refused(void)
 		"a.net:2: stride=1x: N or ROWSxCOLUMNS, 1 to 255", "half a stride");
 	refused(TOP "conv a out=2 kernel=1 pad=1,2\n",
 		"a.net:2: pad=1,2: N or TOP,LEFT,BOTTOM,RIGHT, 0 to 255", "half a pad");
+}
+
+/* What the words mean does not fit together. */
+static void test_unfit(void)
+{
 	refused(TOP "conv a out=2 kernel=11 pad=1\n",
 		"a.net:2: the kernel is larger than its input, 10 x 10 with padding", "large kernel");
 	refused(TOP "conv a out=2 kernel=3 pad=3\nglobalpool b\n",
@@ -287,6 +292,7 @@ int main(void)
 {
 	test_kinds();
 	test_refused();
+	test_unfit();
 	test_bytes();
 	test_damaged();
 	test_memory();
