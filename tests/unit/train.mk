@@ -42,6 +42,8 @@ TRAIN_TNET_SRCS := $(filter tools/train/dnn% tools/train/ops% tools/train/tnet%,
 
 $(eval $(call unit_test,train_tnet,$(TRAIN_TNET_SRCS),$(NET_SAN_OBJS) $(FQZ_SAN_OBJS),\
 	$(NET_LIBS) $(TRAIN_LIBS)))
+$(eval $(call unit_test,train_tnet_digits,tools/train/tnet_digits.c tests/unit/train_nets.c,\
+	$(NET_SAN_OBJS) $(FQZ_SAN_OBJS),$(NET_LIBS) -fopenmp))
 $(eval $(call unit_test,train_tnet_memory,$(TRAIN_TNET_SRCS),$(NET_SAN_OBJS) $(FQZ_SAN_OBJS),\
 	$(NET_LIBS) $(TRAIN_LIBS) $(FAIL_ALLOC)))
 $(eval $(call unit_test,train_tnet_integer,tests/unit/train_smooth.c $(TRAIN_TNET_SRCS),\

@@ -8,6 +8,7 @@
 
 #include "fqaccel.h"
 #include "net/image_make.h"
+#include "net/rng.h"
 #include "tap.h"
 #include "train/ops_kernels.h"
 #include "train/tnet.h"
@@ -146,6 +147,47 @@ static bool card_agrees(struct fixture *x)
 	return same;
 }
 
+/*
+ * Other weights, drawn from the largest alphabets of @bits bits, so that sums |w| alone pass 2^24. The
+ * channels' factors make the outputs some forty steps large.
+ */
+static void enlarge(struct fixture *x, unsigned int bits, enum fqz_mode mode)
+{
+	bool shift = mode == FQZ_SHIFT;
+	uint32_t i, c;
+	int offset;
+	size_t k;
+
+	for (i = 0; i < x->net->layer_count; i++) {
+		size_t sum = net_layer_sum(x->net, &x->net->layers[i]);
+		struct tnet_layer *p = &x->t->layers[i];
+		struct qlayer *l = &x->q->layers[i];
+		struct quant_alphabet *a = &l->weights.alphabet;
+		double factor[64], none[64] = { 0 };
+
+		if (!p->weights)
+			continue;
+		if (quant_alphabet_init(a, mode, bits, i % 2 && !shift ? 4 : 0, i % 2 ? 0 : 18,
+					i % 2 ? 1 : 18, &offset))
+			bail("%s: no such alphabet", x->name);
+		for (k = 0; k < p->weights; k++) {
+			l->weights.symbols[k] = (uint8_t)(a->count * rng_uniform(5, i, k));
+			p->projected[k] = (float)a->weight[l->weights.symbols[k]];
+		}
+		for (c = 0; c < p->channels; c++) {
+			double square = 1;
+
+			for (k = c * sum; k < (c + 1) * sum; k++)
+				square += (double)p->used[k] * p->used[k];
+			factor[c] = 0.4 / sqrt(square) * x->q->tensors[i + 1].scale;
+		}
+		lower_weights(&l->f, a);
+		l->f.symbols = l->weights.symbols;
+		if (lower_channels(x->q, i, factor, none, &err))
+			bail("%s: %s", x->name, err.text);
+	}
+}
+
 /* The largest sum |w| of an output channel times its largest input, as 2^24 has it. */
 static double largest_sum(const struct fixture *x)
 {
@@ -194,6 +236,30 @@ static void test_forward(enum train_nets which)
 	close_fixture(&x);
 }
 
+/* Return: the largest sum |w|. */
+static double test_large(enum train_nets which, unsigned int bits, enum fqz_mode mode)
+{
+	const char *how = mode == FQZ_SHIFT ? "shift" : "recentralized";
+	struct fixture x;
+	float low, high;
+	double norm;
+	size_t i;
+
+	open_fixture(&x, which, 5, QUANT_AUTO, DNN_F32);
+	enlarge(&x, bits, mode);
+	forward(&x);
+	ok(card_agrees(&x), "%s, %u bits, %s: the output is the card's", x.name, bits, how);
+	low = high = x.t->logits[0];
+	for (i = 0; i < LOGITS; i++) {
+		low = fminf(low, x.t->logits[i]);
+		high = fmaxf(high, x.t->logits[i]);
+	}
+	ok(high > low, "%s: the outputs differ", x.name);
+	norm = largest_sum(&x) / 255;
+	close_fixture(&x);
+	return norm;
+}
+
 /* The smooth loss's slope along @s->step. */
 static double slope(struct train_smooth *s, const float *dlogits)
 {
@@ -231,7 +297,7 @@ static double grad_error(struct train_smooth *s, enum train_smooth_kind kind, co
 	return fabs(got - want) / (sqrt(length) * size);
 }
 
-static void test_gradients(enum train_nets which, unsigned int bits, enum quant_mode mode)
+static void test_gradients(enum train_nets which, unsigned int bits, enum quant_mode mode, bool large)
 {
 	static const char *const kinds[] = { "weights", "factors", "offsets" };
 	double worst[SMOOTH_KINDS] = { 0, 0, 0 };
@@ -241,6 +307,8 @@ static void test_gradients(enum train_nets which, unsigned int bits, enum quant_
 	uint32_t i, k;
 
 	open_fixture(&x, which, bits, mode, DNN_F32);
+	if (large)
+		enlarge(&x, bits, FQZ_RECENTRALIZED);
 	forward(&x);
 	for (i = 0; i < LOGITS; i++)
 		dlogits[i] = (float)train_net_normal(8, 0, i);
@@ -365,7 +433,7 @@ static void test_biases(void)
 	close_fixture(&f);
 }
 
-/* One bit of the input is too much; naming the layer. */
+/* What the card has no sums for; naming the layer. */
 static void test_refusals(void)
 {
 	const float none[LOGITS] = { 0 };
@@ -376,7 +444,7 @@ static void test_refusals(void)
 	before = x.t->layers[3].projected[0];
 	x.t->layers[3].projected[0] = 0x1p24f;
 	ok(tnet_integer_check(x.t, &err) == -ERANGE && strstr(err.text, "layer 't4'"),
-	   "weights that sum to 2^24 are refused");
+	   "a weight of 2^24 is refused");
 	is_int(tnet_forward(x.t, TNET_INTEGER, pixels, 0), -ERANGE, "by a forward pass, too");
 	is_int(tnet_backward(x.t, none), -EINVAL, "which leaves nothing to go back from");
 	x.t->layers[3].projected[0] = NAN;
@@ -483,14 +551,21 @@ static void dnn_start(unsigned int threads)
 int main(void)
 {
 	enum train_nets which;
+	double norm = 0;
 
 	dnn_start(1);
 	train_net_pixels(pixels, sizeof(pixels), 2);
 	for (which = 0; which < TRAIN_NETS; which++) {
 		test_forward(which);
-		test_gradients(which, 5, QUANT_AUTO);
+		test_gradients(which, 5, QUANT_AUTO, false);
+		test_gradients(which, 8, QUANT_AUTO, true);
+		test_large(which, 7, FQZ_SHIFT);
+		norm = fmax(norm, test_large(which, 8, FQZ_RECENTRALIZED));
 	}
-	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT);
+	ok(norm >= 0x1p24, "among these are weights that sum to 2^%.1f", log2(norm));
+	test_large(TRAIN_NET_RESIDUAL, 7, FQZ_RECENTRALIZED);
+	test_large(TRAIN_NET_PLAIN, 8, FQZ_SHIFT);
+	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT, false);
 	test_digits(TRAIN_NET_PLAIN, 6);
 	test_digits(TRAIN_NET_RESIDUAL, 10);
 	test_biases();

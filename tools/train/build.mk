@@ -21,6 +21,7 @@ TRAIN_SRCS := \
 	tools/train/tnet.c \
 	tools/train/tnet_backward.c \
 	tools/train/tnet_buffers.c \
+	tools/train/tnet_digits.c \
 	tools/train/tnet_fold.c \
 	tools/train/tnet_forward.c \
 	tools/train/tnet_integer.c \
@@ -51,6 +52,7 @@ TRAIN_LIBS := -ldnnl -fopenmp
 TRAIN_FLAGS_ops := -ffp-contract=off
 TRAIN_FLAGS_ops_loss := -ffp-contract=off
 TRAIN_LOOP_FLAGS := -O3 -ffp-contract=off -fno-trapping-math -fno-math-errno
+TRAIN_FLAGS_tnet_digits := $(TRAIN_LOOP_FLAGS)
 TRAIN_FLAGS_tnet_integer := $(TRAIN_LOOP_FLAGS)
 TRAIN_FLAGS_tnet_integer_backward := $(TRAIN_LOOP_FLAGS)
 TRAIN_FLAGS_ops_v1 := $(TRAIN_LOOP_FLAGS)

@@ -30,7 +30,7 @@ static int broken(struct run *r, int rc)
 		return run_fail(r, rc, "out of memory");
 	if (rc != -ERANGE)
 		return run_fail(r, rc, "a computation failed: %s", dnn_error(r->dnn));
-	/* Sums that single precision does not hold exactly. */
+	/* Sums that the card does not hold. */
 	err = calloc(1, sizeof(*err));
 	tnet_integer_check(r->t, err);
 	run_fail(r, rc, "%s", err ? err->text : "out of memory");

@@ -264,6 +264,7 @@ static void state_destroy(struct tnet *t)
 	free(s->needed);
 	free(s->written);
 	free(s->digit);
+	free(s->weight_digit);
 	free(s->exact);
 	free(s);
 }

@@ -107,7 +107,7 @@ void tnet_init(struct tnet *t, uint64_t seed);
  * @scale:  real value of a pixel step; not read in TNET_INTEGER, whose network knows it
  *
  * TNET_TRAIN moves the running moments by o.norm_momentum towards the batch's mean and unbiased
- * variance. TNET_INTEGER looks first whether the sums of the weights as they are now are exact.
+ * variance. TNET_INTEGER looks first how the sums of the weights as they are now stay exact.
  *
  * Return: 0 (t->logits holds the result), -EIO with dnn_error(), -EINVAL without an integer network,
  * -ENOMEM, or -ERANGE where tnet_integer_check() has something to say.
@@ -145,14 +145,14 @@ void tnet_tensor(const struct tnet *t, uint32_t tensor, float *out);
 int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err);
 
 /**
- * tnet_integer_check() - whether single precision holds the sums
+ * tnet_integer_check() - whether the card's sums can be computed
  *
- * A sum is exact below 2^24. Where sum |w| * max |x| is not, the input is taken in digits of fewer
- * bits, each with a convolution of its own, added in 64 bits.
+ * In single precision a sum is exact below 2^24. Where sum |w| * max |x| of an output channel is not,
+ * the input and the weights are taken in digits of fewer bits, the fewest pairs of which do, each pair
+ * with a convolution of its own, added in 64 bits.
  *
- * Return: 0, or -ERANGE with @err that names a layer for which even one bit is too much, that is
- * sum |w| of an output channel is 2^24 or more (FORMAT.md section 7 allows more), or in which sum |w|
- * times the largest input passes that section's 2^47 - 1.
+ * Return: 0, or -ERANGE with @err that names a layer whose sums can pass 48 bits or whose weights are
+ * beyond 2^20 (FORMAT.md sections 7 and 6.1).
  */
 int tnet_integer_check(const struct tnet *t, struct net_error *err);
 

@@ -12,19 +12,12 @@
 #include "tnet_private.h"
 
 #define SINGLE_EXACT	((uint64_t)1 << 24)	/* all integers below are floats */
-#define SUM_LARGEST	(((uint64_t)1 << 47) - 1)	/* requantizing it fits 64 bits */
 /*
  * Below it requantization is exact in double precision: what is rounded is a multiple of 2^-shift
  * below 2^(52 - shift), so with the half that is added it is below 2^53 of them; where shifts are
  * so large that it is not, it stays below 1 and is cut off to 0.
  */
 #define DOUBLE_EXACT	0x1p52
-
-/* How a convolution's sums stay exact. */
-struct digits {
-	unsigned int count, bits;	/* count 1: the input as it is */
-	uint64_t largest;		/* of the sums' magnitudes */
-};
 
 uint64_t tnet_integer_bound(const struct tnet *t, uint32_t tensor)
 {
@@ -37,59 +30,25 @@ uint64_t tnet_integer_bound(const struct tnet *t, uint32_t tensor)
 	return (uint64_t)in->h * in->w * (in->type == FQZ_U8 ? 255 : 128);
 }
 
-/* The largest sum |w| of an output channel. */
-static double weights_norm(const struct tnet *t, uint32_t layer)
+static int layer_plan(const struct tnet *t, uint32_t layer, struct tnet_digits *d)
 {
 	const struct tnet_layer *p = &t->layers[layer];
-	size_t sum = net_layer_sum(t->net, p->l), outputs = p->channels, c, k;
-	const float *w = p->used;
-	double largest = 0;
 
-#pragma omp parallel for private(k) reduction(max : largest)
-	for (c = 0; c < outputs; c++) {
-		double norm = 0;
-
-		for (k = c * sum; k < (c + 1) * sum; k++)
-			norm += fabsf(w[k]);
-		/* Not a number is not below any bound either. */
-		norm = norm < (double)SINGLE_EXACT ? norm : INFINITY;
-		largest = norm > largest ? norm : largest;
-	}
-	return largest;
-}
-
-static int digits_plan(const struct tnet *t, uint32_t layer, struct digits *d)
-{
-	uint64_t bound = tnet_integer_bound(t, t->net->layers[layer].in[0]), norm;
-	double real = weights_norm(t, layer);
-
-	if (!(real < (double)SINGLE_EXACT))
-		return -ERANGE;
-	norm = (uint64_t)real;
-	d->largest = norm * bound;
-	d->count = d->bits = 1;
-	if (d->largest > SUM_LARGEST)
-		return -ERANGE;
-	if (d->largest < SINGLE_EXACT)
-		return 0;
-	while (norm * ((2u << d->bits) - 1) < SINGLE_EXACT)
-		d->bits++;
-	while (bound >> (d->bits * d->count))
-		d->count++;
-	return 0;
+	return tnet_digits_plan(p->used, p->channels, net_layer_sum(t->net, p->l),
+				tnet_integer_bound(t, p->l->in[0]), d);
 }
 
 int tnet_integer_check(const struct tnet *t, struct net_error *err)
 {
-	struct digits d;
+	struct tnet_digits d;
 	uint32_t i;
 
 	for (i = 0; i < t->net->layer_count; i++) {
-		if (!t->layers[i].weights || !digits_plan(t, i, &d))
+		if (!t->layers[i].weights || !layer_plan(t, i, &d))
 			continue;
-		net_fail(err, "layer '%.200s': the magnitudes of an output's integer weights sum to 2^24 or "
-			 "more, or times the largest input to 2^47, beyond what training can compute "
-			 "exactly; use fewer bits, or shift quantization", t->net->layers[i].name);
+		net_fail(err, "layer '%.200s': an integer weight of 2^20 or more, or sums beyond 48 bits, "
+			 "which the card does not have; use fewer bits, or shift quantization",
+			 t->net->layers[i].name);
 		return -ERANGE;
 	}
 	return 0;
@@ -169,31 +128,35 @@ int tnet_integer_set(struct tnet *t, const struct qnet *q, struct net_error *err
 	return rc;
 }
 
-static int room_ensure(struct tnet_state *s, size_t digits, size_t sums)
+static int digit_room(float **room, size_t *have, size_t want)
 {
-	if (digits > s->digit_room) {
-		free(s->digit);
-		s->digit = tnet_alloc(digits * sizeof(*s->digit));
-		s->digit_room = s->digit ? digits : 0;
+	if (want > *have) {
+		free(*room);
+		*room = tnet_alloc(want * sizeof(**room));
+		*have = *room ? want : 0;
 	}
-	if (sums > s->exact_room) {
-		free(s->exact);
-		s->exact = tnet_alloc(sums * sizeof(*s->exact));
-		s->exact_room = s->exact ? sums : 0;
-	}
-	return (s->digit || !digits) && s->exact ? 0 : -ENOMEM;
+	return *room ? 0 : -ENOMEM;
 }
 
-/* Digit @k of the magnitudes, with the sign: the sum over k of digit * 2^(bits * k) is x. */
-static void digit_take(const float *x, size_t n, unsigned int bits, unsigned int k, float *digit)
+static int exact_room(struct tnet_state *s, size_t want)
 {
-	uint32_t mask = (1u << bits) - 1, shift = bits * k;
+	if (want > s->exact_room) {
+		free(s->exact);
+		s->exact = tnet_alloc(want * sizeof(*s->exact));
+		s->exact_room = s->exact ? want : 0;
+	}
+	return s->exact ? 0 : -ENOMEM;
+}
+
+static void digit_take(const float *x, size_t n, struct tnet_digit d, float *digit)
+{
+	uint32_t mask = (1u << d.bits) - 1, from = d.from;
 	size_t i;
 
 #pragma omp parallel for simd
 	for (i = 0; i < n; i++) {
 		int32_t v = (int32_t)x[i], m = v < 0 ? -v : v;
-		int32_t part = (int32_t)((uint32_t)m >> shift & mask);
+		int32_t part = (int32_t)((uint32_t)m >> from & mask);
 
 		digit[i] = (float)(v < 0 ? -part : part);
 	}
@@ -261,7 +224,7 @@ static int requantize(struct tnet *t, uint32_t layer, const float *acc, uint64_t
 		ops_requantize(acc, rows, c, s->unit, s->offset, f->act_min, f->act_max, y);
 		return 0;
 	}
-	if (room_ensure(t->state, 0, rows * c))
+	if (exact_room(t->state, rows * c))
 		return -ENOMEM;
 	memset(t->state->exact, 0, rows * c * sizeof(*t->state->exact));
 	exact_add(t->state->exact, acc, rows * c, 0);
@@ -269,33 +232,51 @@ static int requantize(struct tnet *t, uint32_t layer, const float *acc, uint64_t
 	return 0;
 }
 
-/* A convolution for each digit; the sums are kept for the gradient, rounded. */
-static int convolve_digits(struct tnet *t, uint32_t layer, const struct digits *d)
+/* @k: of the parts. A digit of the input serves all the weights' digits that come with it. */
+static int convolve_part(struct tnet *t, uint32_t layer, const struct tnet_digits *d, unsigned int k)
+{
+	const struct tnet_part *p = &d->part[k];
+	const struct net_layer *l = &t->net->layers[layer];
+	const struct tnet_layer *w = &t->layers[layer];
+	struct tnet_buffers *b = t->state->integer;
+	struct tnet_state *s = t->state;
+
+	if (!k || p->x.from != p[-1].x.from)
+		digit_take(b->tensor[l->in[0]], tnet_elements(t, l->in[0]), p->x, s->digit);
+	digit_take(w->used, w->weights, p->w, s->weight_digit);
+	if (dnn_conv_forward(b->conv[layer], s->digit, s->weight_digit, b->sums[layer]))
+		return -EIO;
+	exact_add(s->exact, b->sums[layer], tnet_elements(t, l->out), p->x.from + p->w.from);
+	return 0;
+}
+
+/* A convolution for each part; the sums are kept for the gradient, rounded. */
+static int convolve_digits(struct tnet *t, uint32_t layer, const struct tnet_digits *d)
 {
 	const struct fqz_layer *f = &t->integer->layers[layer].f;
 	const struct net_layer *l = &t->net->layers[layer];
 	struct tnet_buffers *b = t->state->integer;
-	size_t n = tnet_elements(t, l->in[0]), m = tnet_elements(t, l->out), i;
+	size_t m = tnet_elements(t, l->out), i;
+	struct tnet_state *s = t->state;
 	float *sums = b->sums[layer];
-	int64_t *exact;
 	unsigned int k;
+	int rc = 0;
 
-	if (room_ensure(t->state, n, m))
+	if (digit_room(&s->digit, &s->digit_room, tnet_elements(t, l->in[0])) ||
+	    digit_room(&s->weight_digit, &s->weight_room, t->layers[layer].weights) ||
+	    exact_room(s, m))
 		return -ENOMEM;
-	exact = t->state->exact;
-	memset(exact, 0, m * sizeof(*exact));
-	for (k = 0; k < d->count; k++) {
-		digit_take(b->tensor[l->in[0]], n, d->bits, k, t->state->digit);
-		if (dnn_conv_forward(b->conv[layer], t->state->digit, t->layers[layer].used, sums))
-			return -EIO;
-		exact_add(exact, sums, m, d->bits * k);
-	}
-	requantize_prepare(f, &t->state->layers[layer], t->layers[layer].channels, d->largest);
-	requantize_exact(f, exact, tnet_rows(t, l->out), t->layers[layer].channels,
+	memset(s->exact, 0, m * sizeof(*s->exact));
+	for (k = 0; !rc && k < d->count; k++)
+		rc = convolve_part(t, layer, d, k);
+	if (rc)
+		return rc;
+	requantize_prepare(f, &s->layers[layer], t->layers[layer].channels, d->largest);
+	requantize_exact(f, s->exact, tnet_rows(t, l->out), t->layers[layer].channels,
 			 b->tensor[l->out]);
 #pragma omp parallel for
 	for (i = 0; i < m; i++)
-		sums[i] = (float)exact[i];
+		sums[i] = (float)s->exact[i];
 	return 0;
 }
 
@@ -303,11 +284,11 @@ static int convolve(struct tnet *t, uint32_t layer)
 {
 	const struct net_layer *l = &t->net->layers[layer];
 	struct tnet_buffers *b = t->state->integer;
-	struct digits d;
+	struct tnet_digits d;
 
-	if (digits_plan(t, layer, &d))
+	if (layer_plan(t, layer, &d))
 		return -ERANGE;
-	if (d.count > 1)
+	if (d.count)
 		return convolve_digits(t, layer, &d);
 	if (dnn_conv_forward(b->conv[layer], b->tensor[l->in[0]], t->layers[layer].used,
 			     b->sums[layer]))

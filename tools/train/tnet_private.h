@@ -39,10 +39,11 @@ struct tnet_state {
 	struct tnet_buffers *integer;	/* of the two the one with DNN_F32, NULL before it is made */
 	struct tnet_buffers *last;	/* of the last forward pass, NULL before one */
 	enum tnet_mode mode;		/* of it */
-	/* TNET_INTEGER where sums need 64 bits: room for a layer's digits and sums. */
-	float *digit;
+	/* TNET_INTEGER where sums need 64 bits: room for a layer's digits (of
+	 * its input, of its weights) and sums. */
+	float *digit, *weight_digit;
 	int64_t *exact;
-	size_t digit_room, exact_room;
+	size_t digit_room, weight_room, exact_room;
 };
 
 /* tnet_buffers.c */
@@ -85,6 +86,39 @@ int tnet_pool_backward(struct tnet *t, uint32_t layer);
 
 /** tnet_concat() - forward, for all kinds of numbers. */
 void tnet_concat(struct tnet *t, uint32_t layer);
+
+/* tnet_digits.c */
+
+#define TNET_WEIGHT_BITS	20	/* FORMAT.md section 6.1 has no larger weights */
+#define TNET_INPUT_BITS		24	/* of what a float holds exactly */
+
+/** struct tnet_digit - some bits of an integer's magnitude, with its sign */
+struct tnet_digit {
+	unsigned int from, bits;
+};
+
+/** struct tnet_part - a convolution of digits; it counts 2^(x.from + w.from) times */
+struct tnet_part {
+	struct tnet_digit x, w;
+};
+
+/** struct tnet_digits - how a layer's sums are computed exactly */
+struct tnet_digits {
+	unsigned int count;	/* of convolutions; 0: one, of input and weights as they are */
+	uint64_t largest;	/* of the sums' magnitudes */
+	struct tnet_part part[TNET_INPUT_BITS * TNET_WEIGHT_BITS];
+};
+
+/**
+ * tnet_digits_plan() - the fewest convolutions whose sums stay below 2^24, where single precision is exact
+ * @w:     integers, outputs * sum
+ * @bound: the largest magnitude of the input
+ *
+ * Parts with the same digit of the input come one after another. Return: 0, or -ERANGE where sums pass
+ * 48 bits (FORMAT.md section 7), or weights or input the bits above.
+ */
+int tnet_digits_plan(const float *w, size_t outputs, size_t sum, uint64_t bound,
+		     struct tnet_digits *d);
 
 /* tnet_integer.c, tnet_integer_pool.c, tnet_integer_backward.c */
 
