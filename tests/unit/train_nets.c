@@ -7,8 +7,8 @@
 #include "net/rng.h"
 #include "train_nets.h"
 
-const char *const train_nets_names[TRAIN_NETS + 1] = {
-	"plain", "residual", "branches", "pools", "wide",
+const char *const train_nets_names[TRAIN_NETS_ALL] = {
+	"plain", "residual", "branches", "pools", "wide", "long",
 };
 
 /* A layer of a list: it writes the tensor after the last one's. Sizes follow from the fields. */
@@ -96,15 +96,21 @@ static const struct entry wide[] = {
 	{ .kind = NET_FC, .in = { 10 }, .c = TRAIN_NETS_CLASSES },
 };
 
+static const struct entry longest[] = {
+	{ .kind = NET_AFFINE, .in = { 0 }, RELU },
+	{ .kind = NET_FC, .in = { 1 }, .c = TRAIN_NETS_CLASSES },
+};
+
 static const struct {
 	const struct entry *entries;
 	uint32_t count, h, w;
-} lists[TRAIN_NETS + 1] = {
+} lists[TRAIN_NETS_ALL] = {
 	{ plain, sizeof(plain) / sizeof(plain[0]), 9, 10 },
 	{ residual, sizeof(residual) / sizeof(residual[0]), 8, 8 },
 	{ branches, sizeof(branches) / sizeof(branches[0]), 10, 9 },
 	{ pools, sizeof(pools) / sizeof(pools[0]), 12, 13 },
 	{ wide, sizeof(wide) / sizeof(wide[0]), 16, 16 },
+	{ longest, sizeof(longest) / sizeof(longest[0]), 64, 64 },
 };
 
 double train_net_normal(uint64_t seed, uint64_t stream, uint64_t i)

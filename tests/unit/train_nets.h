@@ -12,12 +12,14 @@ enum train_nets {
 	TRAIN_NET_POOLS,	/* all divisors, windows that pass the pads, global pool as output */
 	TRAIN_NETS,
 	/* By name only: channels in the numbers for which oneDNN has its quick code, and many products. */
-	TRAIN_NET_WIDE = TRAIN_NETS
+	TRAIN_NET_WIDE = TRAIN_NETS,
+	TRAIN_NET_LONG,		/* sums of 12288 products */
+	TRAIN_NETS_ALL
 };
 
 #define TRAIN_NETS_CLASSES	5
 
-extern const char *const train_nets_names[TRAIN_NETS + 1];
+extern const char *const train_nets_names[TRAIN_NETS_ALL];
 
 /** train_net() - as net_simplify() leaves one; weights by @seed; to be destroyed with net_destroy(). */
 struct net *train_net(enum train_nets which, uint64_t seed);

@@ -11,7 +11,7 @@
 #include "net/rng.h"
 #include "tap.h"
 #include "train/ops_kernels.h"
-#include "train/tnet.h"
+#include "train/tnet_private.h"
 #include "train_nets.h"
 #include "train_smooth.h"
 
@@ -22,7 +22,7 @@
 
 static struct net_error err;
 static struct dnn *dnn;
-static uint8_t pixels[BATCH * 3 * 16 * 16];
+static uint8_t pixels[BATCH * 3 * 64 * 64];
 
 struct fixture {
 	const char *name;
@@ -147,44 +147,48 @@ static bool card_agrees(struct fixture *x)
 	return same;
 }
 
-/*
- * Other weights, drawn from the largest alphabets of @bits bits, so that sums |w| alone pass 2^24. The
- * channels' factors make the outputs some forty steps large.
- */
+/* Layer @i computes with its alphabet and symbols as they are now; its outputs are some forty steps large. */
+static void symbols_use(struct fixture *x, uint32_t i)
+{
+	size_t sum = net_layer_sum(x->net, &x->net->layers[i]), k;
+	const struct quant_weights *w = &x->q->layers[i].weights;
+	struct tnet_layer *p = &x->t->layers[i];
+	double factor[64], none[64] = { 0 };
+	uint32_t c;
+
+	for (c = 0; c < p->channels; c++) {
+		double square = 1;
+
+		for (k = c * sum; k < (c + 1) * sum; k++) {
+			p->projected[k] = (float)w->alphabet.weight[w->symbols[k]];
+			square += (double)p->projected[k] * p->projected[k];
+		}
+		factor[c] = 0.4 / sqrt(square) * x->q->tensors[i + 1].scale;
+	}
+	lower_weights(&x->q->layers[i].f, &w->alphabet);
+	x->q->layers[i].f.symbols = w->symbols;
+	if (lower_channels(x->q, i, factor, none, &err))
+		bail("%s: %s", x->name, err.text);
+}
+
+/* Other weights, drawn from the largest alphabets of @bits bits, so that sums |w| alone pass 2^24. */
 static void enlarge(struct fixture *x, unsigned int bits, enum fqz_mode mode)
 {
-	bool shift = mode == FQZ_SHIFT;
-	uint32_t i, c;
-	int offset;
+	int low = mode == FQZ_SHIFT ? 0 : 4, offset;
+	uint32_t i;
 	size_t k;
 
 	for (i = 0; i < x->net->layer_count; i++) {
-		size_t sum = net_layer_sum(x->net, &x->net->layers[i]);
-		struct tnet_layer *p = &x->t->layers[i];
-		struct qlayer *l = &x->q->layers[i];
-		struct quant_alphabet *a = &l->weights.alphabet;
-		double factor[64], none[64] = { 0 };
+		struct quant_weights *w = &x->q->layers[i].weights;
 
-		if (!p->weights)
+		if (!x->t->layers[i].weights)
 			continue;
-		if (quant_alphabet_init(a, mode, bits, i % 2 && !shift ? 4 : 0, i % 2 ? 0 : 18,
+		if (quant_alphabet_init(&w->alphabet, mode, bits, i % 2 ? low : 0, i % 2 ? 0 : 18,
 					i % 2 ? 1 : 18, &offset))
 			bail("%s: no such alphabet", x->name);
-		for (k = 0; k < p->weights; k++) {
-			l->weights.symbols[k] = (uint8_t)(a->count * rng_uniform(5, i, k));
-			p->projected[k] = (float)a->weight[l->weights.symbols[k]];
-		}
-		for (c = 0; c < p->channels; c++) {
-			double square = 1;
-
-			for (k = c * sum; k < (c + 1) * sum; k++)
-				square += (double)p->used[k] * p->used[k];
-			factor[c] = 0.4 / sqrt(square) * x->q->tensors[i + 1].scale;
-		}
-		lower_weights(&l->f, a);
-		l->f.symbols = l->weights.symbols;
-		if (lower_channels(x->q, i, factor, none, &err))
-			bail("%s: %s", x->name, err.text);
+		for (k = 0; k < x->t->layers[i].weights; k++)
+			w->symbols[k] = (uint8_t)(w->alphabet.count * rng_uniform(5, i, k));
+		symbols_use(x, i);
 	}
 }
 
@@ -233,6 +237,39 @@ static void test_forward(enum train_nets which)
 	open_fixture(&x, which, 8, QUANT_SHIFT, DNN_BF16);
 	forward(&x);
 	ok(card_agrees(&x), "%s: beside bfloat16", x.name);
+	close_fixture(&x);
+}
+
+/* So many products with all of a weight's bits that digits of the input, too, make convolutions fewer. */
+static void test_long(void)
+{
+	struct quant_weights *w;
+	struct tnet_digits d;
+	struct tnet_layer *p;
+	struct fixture x;
+	uint8_t most[2] = { 0 };	/* the symbols of -4095 and 4095 */
+	unsigned int i;
+	int offset;
+	size_t k;
+
+	open_fixture(&x, TRAIN_NET_LONG, 5, QUANT_AUTO, DNN_F32);
+	p = &x.t->layers[1];
+	w = &x.q->layers[1].weights;
+	if (quant_alphabet_init(&w->alphabet, FQZ_RECENTRALIZED, 3, 0, 12, 12, &offset))
+		bail("no such alphabet");
+	for (i = 0; i < w->alphabet.count; i++)
+		if (abs(w->alphabet.weight[i]) == 4095)
+			most[w->alphabet.weight[i] > 0] = (uint8_t)i;
+	for (k = 0; k < p->weights; k++)
+		w->symbols[k] = most[rng_uniform(6, 0, k) < 0.5];
+	symbols_use(&x, 1);
+	if (tnet_digits_plan(p->used, p->channels, p->weights / p->channels,
+			     tnet_integer_bound(x.t, 1), &d))
+		bail("no plan");
+	ok(d.count == 4 && d.part[1].w.from && d.part[2].x.from,
+	   "%s: two digits of the input, two of the weights", x.name);
+	forward(&x);
+	ok(card_agrees(&x), "%s: the output is the card's", x.name);
 	close_fixture(&x);
 }
 
@@ -565,6 +602,7 @@ int main(void)
 	ok(norm >= 0x1p24, "among these are weights that sum to 2^%.1f", log2(norm));
 	test_large(TRAIN_NET_RESIDUAL, 7, FQZ_RECENTRALIZED);
 	test_large(TRAIN_NET_PLAIN, 8, FQZ_SHIFT);
+	test_long();
 	test_gradients(TRAIN_NET_RESIDUAL, 8, QUANT_SHIFT, false);
 	test_digits(TRAIN_NET_PLAIN, 6);
 	test_digits(TRAIN_NET_RESIDUAL, 10);

@@ -11,6 +11,7 @@
 
 #define SINGLE_EXACT	((uint64_t)1 << 24)	/* all integers below are floats */
 #define SUM_MAX		0x1p47			/* FORMAT.md section 7: below it requantizing fits 64 bits */
+#define BLOCK		1024			/* weights whose sum fits 32 bits */
 
 /* The most over the output channels of sum (|w| >> from & mask of to - from bits), by from and to. */
 struct norms {
@@ -45,19 +46,31 @@ static double norm_whole(const float *w, size_t outputs, size_t sum)
 	return largest;
 }
 
-/* Sums of what remains of the magnitudes without their lowest bits: a digit is a difference of two. */
+/* Adds sums of what remains of the magnitudes without their lowest bits. */
+static void above_add(const float *w, size_t n, uint64_t *above)
+{
+	uint32_t m[BLOCK], sum;
+	unsigned int b;
+	size_t k;
+
+	for (k = 0; k < n; k++)
+		m[k] = (uint32_t)(int32_t)fabsf(w[k]);
+	for (b = 0; b < TNET_WEIGHT_BITS; b++) {
+		for (sum = 0, k = 0; k < n; k++)
+			sum += m[k] >> b;
+		above[b] += sum;
+	}
+}
+
+/* A digit's sum is a difference of two of these. */
 static void norms_add(const float *w, size_t sum, uint64_t *most)
 {
 	uint64_t above[TNET_WEIGHT_BITS + 1] = { 0 }, norm, *at;
-	unsigned int from, to, b;
+	unsigned int from, to;
 	size_t k;
 
-	for (k = 0; k < sum; k++) {
-		uint32_t m = (uint32_t)(int32_t)fabsf(w[k]);
-
-		for (b = 0; b < TNET_WEIGHT_BITS; b++)
-			above[b] += m >> b;
-	}
+	for (k = 0; k < sum; k += BLOCK)
+		above_add(w + k, sum - k < BLOCK ? sum - k : BLOCK, above);
 	for (from = 0; from < TNET_WEIGHT_BITS; from++)
 		for (to = from + 1; to <= TNET_WEIGHT_BITS; to++) {
 			norm = above[from] - (above[to] << (to - from));
