@@ -12,7 +12,7 @@ c9="nets/cifar9.net --data cifar-train --validate cifar-held --mean 0.4914,0.482
 # Lists of arguments are meant to be split.
 # shellcheck disable=SC2086
 {
-train c9-float $((24 * c9_epoch)) nets/cifar9.net $c9 --stages float --epochs 24 --rate 0.25 \
+train c9-float $((24 * c9_epoch)) nets/cifar9.net $c9 --stages float --epochs 24 --rate 0.25 --warmup 4 \
 	--save-onnx c9-float.onnx
 train c9-prune $((12 * c9_epoch)) c9-float $c9 --start c9-float.ckpt --stages prune --epochs 12 \
 	--rate 0.05 --sparsity 0.8 --save-onnx c9-prune.onnx
