@@ -223,6 +223,11 @@ fails 1 'f.ckpt: stage integer goes on' 'nothing quantized' \
 fails 1 'f.ckpt: ' 'weights of another network' \
 	"$fast" other.net ${options#tiny.net} --start f.ckpt --stages quantize --checkpoint n.ckpt
 
+fails 1 'f.ckpt: it was made with another --norm' 'weights of a network with normalizations, without them' \
+	"$fast" $options --start f.ckpt --stages quantize --checkpoint n.ckpt --norm keep
+fails 1 'f.ckpt: it was made with another --mean' 'weights for other pixels' \
+	"$fast" $options --start f.ckpt --stages quantize --checkpoint n.ckpt --mean 0.5,0.5,0.5
+
 # Checkpoints with right CRCs that no training wrote. "place" begins with stage, epoch, begun.
 # forged WHAT RECORD OFFSET TEXT ARGUMENT...
 forged()

@@ -59,7 +59,7 @@ static int check_files(const struct train_options *o)
 {
 	struct {
 		const char *name, *path;
-	} files[10 + 2 * TRAIN_PATHS] = {
+	} files[9 + 2 * TRAIN_PATHS] = {
 		{ "--output", o->output }, { "--checkpoint", o->checkpoint }, { "--log", o->log },
 		{ "--curves", o->curves }, { "--save-onnx", o->save_onnx },
 		{ "--per-picture", o->per_picture }, { "the network", o->network }, { "--start", o->start },
@@ -240,19 +240,48 @@ char *train_options_command(const char *text)
 	return command;
 }
 
-bool train_options_differ(const char *a, const char *b, char *name)
+/* Whether a name of @n bytes is in a list that NULL ends. */
+static bool is_listed(const char *name, size_t n, const char *const *list)
 {
-	const char *end_a, *end_b;
-
-	for (; *a && *b; a = end_a + 1, b = end_b + 1) {
-		end_a = strchrnul(a, '\n');
-		end_b = strchrnul(b, '\n');
-		if (end_a - a != end_b - b || memcmp(a, b, (size_t)(end_a - a))) {
-			snprintf(name, 64, "%.*s", (int)strcspn(a, "\t\n"), a);
+	for (; *list; list++)
+		if (strlen(*list) == n && !memcmp(*list, name, n))
 			return true;
-		}
-		if (!*end_a || !*end_b)
-			break;
+	return false;
+}
+
+/* The line of @text that has the name of @line; NULL: none. */
+static const char *find_line(const char *text, const char *line)
+{
+	size_t n = strcspn(line, "\t\n");
+
+	for (; *text; text += strcspn(text, "\n"), text += *text == '\n')
+		if (strcspn(text, "\t\n") == n && !memcmp(text, line, n))
+			return text;
+	return NULL;
+}
+
+/* Whether @b says something else, or nothing, of what @a says. */
+static bool says_else(const char *a, const char *b, const char *const *names, char *name)
+{
+	const char *other;
+	size_t n;
+
+	for (; *a; a += strcspn(a, "\n"), a += *a == '\n') {
+		other = find_line(b, a);
+		n = strcspn(a, "\n");
+		if (other && strcspn(other, "\n") == n && !memcmp(a, other, n))
+			continue;
+		n = strcspn(a, "\t\n");
+		if (names && !is_listed(a, n, names))
+			continue;
+		snprintf(name, 64, "%.*s", (int)n, a);
+		return true;
 	}
 	return false;
+}
+
+bool train_options_differ(const char *a, const char *b, const char *const *names, char *name)
+{
+	/* One may have lines that the other, of another version, has not. */
+	return says_else(a, b, names, name) || says_else(b, a, names, name);
 }

@@ -239,7 +239,7 @@ static int check_same(struct run *r, const struct checkpoint *c)
 
 	if (!text || checkpoint_read(c, records, 3, r->err, sizeof(r->err)))
 		return not_ours(r, path);
-	if (train_options_differ(text, r->text, name))
+	if (train_options_differ(text, r->text, NULL, name))
 		return run_fail(r, -EINVAL, "%s: it was made with another %s; give what was given "
 				"then, or take its weights by --start", path, name);
 	if (network != r->network_crc)
@@ -257,6 +257,16 @@ static int check_same(struct run *r, const struct checkpoint *c)
 	return 0;
 }
 
+/* What the stages until r->at have made. */
+static int read_made(struct run *r, const struct checkpoint *c)
+{
+	int rc = run_attach(r, r->at.begun);
+
+	if (!rc)
+		rc = read_state(r, c);
+	return rc ? rc : run_attached(r);
+}
+
 int run_resume(struct run *r)
 {
 	struct checkpoint *c;
@@ -270,13 +280,26 @@ int run_resume(struct run *r)
 	if (!rc && !place_fits(r))
 		rc = not_ours(r, r->o.checkpoint);
 	if (!rc)
-		rc = run_attach(r, r->at.begun);
-	if (!rc)
-		rc = read_state(r, c);
-	if (!rc)
-		rc = run_attached(r);
+		rc = read_made(r, c);
 	checkpoint_close(c);
 	return rc;
+}
+
+/* What the weights mean: with other pixels or other layers around them they are good for nothing. */
+static int check_start(struct run *r, const struct checkpoint *c)
+{
+	static const char *const names[] = {
+		"--norm", "--mean", "--std", "--bgr", "--range255", NULL
+	};
+	const char *text = find_text(c, "options");
+	char name[64];
+
+	if (!text)
+		return not_ours(r, r->o.start);
+	if (train_options_differ(text, r->text, names, name))
+		return run_fail(r, -EINVAL, "%s: it was made with another %s; give what was given "
+				"then", r->o.start, name);
+	return 0;
 }
 
 /* What came before, for the metadata. */
@@ -313,13 +336,11 @@ int run_start(struct run *r)
 
 	if (rc)
 		return rc;
-	rc = read_place(r, c, r->o.start);
+	rc = check_start(r, c);
 	if (!rc)
-		rc = run_attach(r, r->at.begun);
+		rc = read_place(r, c, r->o.start);
 	if (!rc)
-		rc = read_state(r, c);
-	if (!rc)
-		rc = run_attached(r);
+		rc = read_made(r, c);
 	if (!rc)
 		rc = add_history(r, c);
 	checkpoint_close(c);

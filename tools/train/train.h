@@ -114,8 +114,9 @@ char *train_options_command(const char *text);
 
 /**
  * train_options_differ() - the name of the first option that two texts differ in
- * @name: 64 bytes
+ * @names: those that count, as "--norm"; NULL ends them. NULL: all
+ * @name:  64 bytes
  */
-bool train_options_differ(const char *a, const char *b, char *name);
+bool train_options_differ(const char *a, const char *b, const char *const *names, char *name);
 
 #endif
