@@ -164,6 +164,10 @@ ok 'with the same image' same all.fqz k.fqz
 ok 'and log' same_log all.jsonl k.jsonl
 run "$fast" $options -o k.fqz --log k.jsonl --resume
 ok 'when it is over, --resume writes the image again' same all.fqz k.fqz
+run "$fast" $options -o k.fqz --resume --per-picture k.pictures -q
+ok 'and what was not asked for before' same all.pictures k.pictures
+fails 1 'float and prune are over' 'but not a network that is gone' \
+	"$fast" $options -o k.fqz --resume --save-onnx late.onnx
 
 "$fast" $options -o t.fqz --log t.jsonl -q 2>err &
 lines t.jsonl 3 $!

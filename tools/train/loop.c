@@ -43,8 +43,8 @@ static int diverged(struct run *r, double loss, uint32_t step)
 {
 	return run_fail(r, -ERANGE, "stage %s, epoch %u, batch %u: the loss is %s; lower --rate%s",
 			train_stage_names[r->at.stage], r->at.epoch + 1, step + 1,
-			isnan(loss) ? "not a number" : "infinite", r->at.total ?
-			", and go on from the last checkpoint, which is kept" : "");
+			isnan(loss) ? "not a number" : "infinite", r->saved ?
+			", and begin anew or from the last checkpoint's weights by --start" : "");
 }
 
 static int step(struct run *r, uint32_t step, double *loss, size_t *correct)

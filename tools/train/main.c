@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/cli.h"
 #include "common/file.h"
@@ -38,9 +39,11 @@ static int measure(struct run *r, struct run_result *s)
 
 	if (rc)
 		return rc;
+	if (!isfinite(s->loss) && s == &r->results[RUN_BEFORE])
+		return run_fail(r, -ERANGE, "%s: its outputs are not all numbers", r->o.network);
 	if (!isfinite(s->loss))
 		return run_fail(r, -ERANGE, "the network's outputs are no numbers any more; lower "
-				"--rate%s", r->at.total ? "; the last checkpoint is kept" : "");
+				"--rate%s", r->saved ? "; the last checkpoint is kept" : "");
 	run_count(r, &s->zeros, &s->weights, &quantized);
 	s->bytes = r->at.stage == TRAIN_FLOAT ? net_dense_bytes(r->net) : 0;
 	/* A bit for each weight says whether it is there, and 4 bytes what it is. */
@@ -117,28 +120,43 @@ static int one_stage(struct run *r)
 /* Between batches alone: elsewhere a signal may end the program as it likes, files are whole. */
 static void catch_signals(bool on)
 {
-	struct sigaction act = { .sa_handler = on ? on_signal : SIG_DFL, .sa_flags = SA_RESETHAND };
+	static const int signals[] = { SIGINT, SIGTERM };
+	struct sigaction act = { .sa_handler = on ? on_signal : SIG_DFL,
+				 .sa_flags = SA_RESETHAND | SA_RESTART }, was;
+	size_t i;
 
-	sigaction(SIGINT, &act, NULL);
-	sigaction(SIGTERM, &act, NULL);
+	/* What the shell keeps from a command in the background stays so. */
+	for (i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		if (!sigaction(signals[i], NULL, &was) && was.sa_handler != SIG_IGN)
+			sigaction(signals[i], &act, NULL);
+}
+
+/* Whether a stage until @last is still to be gone through. */
+static bool stages_left(const struct run *r, enum train_stage last)
+{
+	uint32_t stage;
+
+	for (stage = r->at.stage; stage <= (uint32_t)last; stage++)
+		if (r->o.stages[stage].on)
+			return true;
+	return false;
 }
 
 static int all_stages(struct run *r)
 {
-	uint32_t stage;
 	int rc = 0;
 
 	while (!rc && !run_signal && r->at.stage <= (uint32_t)r->o.last) {
-		if (r->o.stages[r->at.stage].on)
-			rc = one_stage(r);
+		if (!r->o.stages[r->at.stage].on) {
+			r->at.stage++;
+			continue;
+		}
+		rc = one_stage(r);
 		if (rc)
 			return rc;
 		r->at.stage++;
 		r->at.epoch = 0;
-		r->at.finished = 1;
-		for (stage = r->at.stage; stage < TRAIN_STAGES; stage++)
-			if (r->o.stages[stage].on)
-				r->at.finished = 0;
+		r->at.finished = !stages_left(r, TRAIN_INTEGER);
 		rc = run_save(r);
 	}
 	return rc;
@@ -165,27 +183,46 @@ static int try_files(struct run *r)
 	return 0;
 }
 
+/* Files that the command names now, and did not when the training was where they are written. */
+static int late_files(struct run *r)
+{
+	double loss, accuracy;
+	int rc;
+
+	if (r->o.save_onnx && !stages_left(r, TRAIN_PRUNE) && access(r->o.save_onnx, F_OK))
+		return run_fail(r, -EINVAL, "--save-onnx %s: stages float and prune are over; leave it "
+				"out", r->o.save_onnx);
+	if (!r->o.per_picture || stages_left(r, r->o.last))
+		return 0;
+	rc = run_evaluate(r, &loss, &accuracy);
+	return rc ? rc : run_pictures(r);
+}
+
 /* From a checkpoint, or from the beginning. */
 static int begin(struct run *r)
 {
 	const char *path = r->o.checkpoint;
-	int rc = -ENOENT;
+	int rc = 0;
 
 	if (r->o.resume) {
 		rc = run_resume(r);
-		if (rc && rc != -ENOENT)
+		if (!rc) {
+			rc = late_files(r);
+			return rc ? rc : run_log_restore(r);
+		}
+		if (rc != -ENOENT)
 			return rc;
-		if (rc && !r->o.quiet)
+		if (!r->o.quiet)
 			cli_error("%s is not there yet: the training begins", path);
 	} else if (run_unfinished(path)) {
 		return run_fail(r, -EEXIST, "%s is of a training that is not finished: add --resume to "
 				"go on, or remove it", path);
 	}
-	if (rc && r->o.start) {
+	if (r->o.start) {
 		rc = run_start(r);
 		if (rc)
 			return rc;
-	} else if (rc && !r->o.scratch) {
+	} else if (!r->o.scratch) {
 		rc = measure(r, &r->results[RUN_BEFORE]);
 		if (rc)
 			return rc;
@@ -198,10 +235,12 @@ static int begin(struct run *r)
 static int stopped(const struct run *r)
 {
 	cli_progress_clear();
-	if (r->at.total)
+	if (!r->saved)
+		cli_error("stopped before the end of the first epoch; nothing is in the checkpoint yet");
+	else if (r->at.total)
 		cli_error("stopped; the same command with --resume goes on after epoch %u", r->at.total);
 	else
-		cli_error("stopped before the end of the first epoch; nothing was written");
+		cli_error("stopped; the same command with --resume goes on before the first epoch");
 	/* The shell learns what ended it. */
 	signal(run_signal, SIG_DFL);
 	raise(run_signal);

@@ -61,6 +61,7 @@ struct run {
 	uint32_t prune_count;
 	struct integer *integer;	/* from activate on */
 	float *scales;			/* its scales, by tensor; part of the checkpoint */
+	bool saved;			/* the checkpoint is this training's */
 	struct run_place at;
 	struct run_result results[RUN_RESULTS];
 	struct curves_epoch *log;	/* at.log of them */
@@ -70,7 +71,6 @@ struct run {
 	uint16_t *labels;
 	float *gradient;		/* by the logits */
 	float *outputs;			/* logits of the pictures held out, of the last evaluation */
-	double stage_seconds[TRAIN_STAGES];	/* of its last epoch, for the time left */
 	char err[1024];
 };
 

@@ -130,6 +130,7 @@ int run_save(struct run *r)
 	rc = records_close(&list, r);
 	if (!rc)
 		rc = checkpoint_write(r->o.checkpoint, list.r, list.count, r->err, sizeof(r->err));
+	r->saved |= !rc;
 	records_free(&list);
 	return rc;
 }
@@ -281,6 +282,7 @@ int run_resume(struct run *r)
 		rc = not_ours(r, r->o.checkpoint);
 	if (!rc)
 		rc = read_made(r, c);
+	r->saved = !rc;
 	checkpoint_close(c);
 	return rc;
 }
