@@ -26,7 +26,7 @@ static const char usage[] =
 "      --validate PATH     labeled pictures to measure on (a tenth of --data, which is\n"
 "                          then left out of training); may be repeated\n"
 "      --crop N            random crops out of N pixels of padding (an eighth of the side)\n"
-"      --flip, --no-flip   mirror every other picture (it does)\n"
+"      --flip, --no-flip   mirror half of the pictures (it does)\n"
 "      --cutout N          blank a random square of N pixels (0)\n"
 "      --mean R,G,B        of the pictures, in 0..1 (0)\n"
 "      --std R,G,B         likewise the standard deviation (1)\n"
