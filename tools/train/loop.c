@@ -105,7 +105,7 @@ int run_evaluate(struct run *r, double *loss, double *accuracy)
 {
 	size_t classes = r->class_count, picture = (size_t)r->held.c * r->held.h * r->held.w;
 	size_t first, n, k, right = 0;
-	double sum = 0;
+	double begin = seconds_now(), sum = 0;
 	int rc = run_step_begin(r, 0, false);
 
 	for (first = 0; !rc && first < r->held.count; first += n) {
@@ -125,6 +125,7 @@ int run_evaluate(struct run *r, double *loss, double *accuracy)
 			right += calib_top1(r->t->logits + k * classes, classes) ==
 				 r->held.labels[first + k];
 	}
+	r->held_seconds = seconds_now() - begin;
 	*loss = sum / (double)r->held.count;
 	*accuracy = 100 * (double)right / (double)r->held.count;
 	return rc;

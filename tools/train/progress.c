@@ -23,7 +23,7 @@ static const char *clock_text(double seconds, char *text, size_t len)
 	return text;
 }
 
-/* Epochs of later stages take about as long as the last one that was seen. */
+/* Epochs of later stages take about as long as this one, and measuring as long as the last time. */
 static double seconds_left(const struct run *r, double epoch, double done)
 {
 	double left = 0;
@@ -33,9 +33,9 @@ static double seconds_left(const struct run *r, double epoch, double done)
 		const struct train_stage_options *o = &r->o.stages[i];
 		double n = o->on ? train_stage_epochs(o, (enum train_stage)i) : 0;
 
-		left += i == r->at.stage ? n - r->at.epoch - done : n;
+		left += i == r->at.stage ? n - r->at.epoch : n;
 	}
-	return left * epoch;
+	return (left - done) * epoch + left * r->held_seconds;
 }
 
 void run_progress(const struct run *r, const struct curves_epoch *e, uint32_t step)

@@ -71,6 +71,7 @@ struct run {
 	uint16_t *labels;
 	float *gradient;		/* by the logits */
 	float *outputs;			/* logits of the pictures held out, of the last evaluation */
+	double held_seconds;		/* that it took, for the time left */
 	char err[1024];
 };
 
