@@ -301,6 +301,20 @@ TEST_F_TIMEOUT(part, closed_in_the_middle, 180)
 	EXPECT_EQ(0, check_right(&self->rig, &self->data, sequence, self->cycles));
 }
 
+/* A run's memory is given back a moment after its end was told. */
+static bool memory_comes_back(int fd, uint64_t used)
+{
+	struct fqaccel_info info;
+	int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (!test_info(fd, &info) && info.buffer_used == used)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
 /* Parts take memory, which is charged; what was charged comes back. */
 TEST_F_TIMEOUT(part, memory, 180)
 {
@@ -327,8 +341,7 @@ TEST_F_TIMEOUT(part, memory, 180)
 	ASSERT_EQ(0, test_info(rig.fd, &full));
 	EXPECT_LT(info.buffer_used, full.buffer_used);
 	EXPECT_EQ(0, check_right(&rig, &self->data, sequence, self->cycles));
-	ASSERT_EQ(0, test_info(rig.fd, &full));
-	EXPECT_EQ(info.buffer_used, full.buffer_used);
+	EXPECT_TRUE(memory_comes_back(rig.fd, info.buffer_used));
 	test_rig_close(&rig);
 }
 
