@@ -4,8 +4,8 @@
  * and all that was in flight goes on, without guilt. QEMU's monitor makes the errors.
  *
  * Where the kernel can't reset the link (QEMU's hot-plug by ACPI), its recovery of
- * a fatal error fails. Before 6.18 the driver was not told and helps itself after 20 s; since then it is, and
- * the card is dead until it is found anew.
+ * a fatal error fails. Before 6.18 the driver is not told and helps itself after 20 s; since
+ * then it is, and the card is dead until it is found anew.
  */
 #include "fqaccel_monitor.h"
 #include "kselftest_harness.h"

@@ -110,7 +110,7 @@ ok 'does nothing' counted 0
 ok 'nothing is left' sh -c 'LIST=1 tests/results/run.sh | grep -qx "left: 0.00 hours"'
 
 # --- one that is interrupted ---
-sed -i 's/exit 3/kill -INT $$; sleep 1/' "$tmp/bin/fqaccel-train"
+sed -i 's/exit 3/kill -TERM $$; sleep 1/' "$tmp/bin/fqaccel-train"
 rm "$tmp/out/fm-float.done"
 : >"$COMMANDS"
 ok 'a signal ends all of it' sh -c '! FAIL=fm-float tests/results/run.sh 2>/dev/null'
