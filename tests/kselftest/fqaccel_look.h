@@ -24,9 +24,10 @@ static inline int read_text(const char *path, char *text, size_t size)
 	return n < 0 ? -errno : 0;
 }
 
+/* Truncated first, which is what empties a trace. */
 static inline int write_text(const char *path, const char *text)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
 	int ret = 0;
 
 	if (fd < 0)
