@@ -6,7 +6,7 @@
 SOAK_MODELS := demo/cifar10.fqz $(addprefix tests/golden/fqz/,alive.fqz rle-segments.fqz tans-segments.fqz)
 SOAK_DATA := $(patsubst %.fqz,$(O)/soak/%/output,$(notdir $(SOAK_MODELS)))
 
-$(O)/tests/soak: $(patsubst %,$(O)/obj/tests/soak/%.o,soak worker disturb)
+$(O)/tests/soak: $(patsubst %,$(O)/obj/tests/soak/%.o,soak worker judge disturb)
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS) -o $@ $^
 

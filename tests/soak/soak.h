@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The soak: processes that use the card in every way (worker.c) while it is disturbed in
- * every way (disturb.c). What the processes have done they write into memory that they share with
- * the first one (soak.c), so that it outlives them.
+ * The soak: processes that use the card in every way (worker.c) and judge what comes of it (judge.c)
+ * while it is disturbed in every way (disturb.c). What the processes have done they write into
+ * memory that they share with the first one (soak.c), so that it outlives them.
  */
 #ifndef SOAK_H
 #define SOAK_H

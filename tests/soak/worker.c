@@ -1,108 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One process of the soak. It has an open file with models and queues, submits runs, and
- * checks each one's end: that it comes, that it is one that the interface knows, that the
- * output is right, and that nothing is written beside it or after it.
+ * One process of the soak. It has an open file with models and queues, and submits runs. What
+ * becomes of them is judge.c's.
  */
-#include <poll.h>
-
 #include "../kselftest/fqaccel_dmabuf.h"
-#include "soak.h"
+#include "worker.h"
 
-#define QUEUES		3
-#define SLOTS		12	/* runs of a queue at once */
-#define GUARD		64	/* bytes between outputs that nobody may write */
 #define BIG_BATCH	3000	/* pictures of a run that takes a while */
 #define BIG_BYTES	(8 << 20)	/* of its buffers, about */
-#define SC_DMA_FAULT	0x10
-#define SC_BAD_LENGTH	0x12
-#define SC_ABORTED	0x30
-
-enum kind {
-	KIND_WHOLE,
-	KIND_FIRST_PART,
-	KIND_SECOND_PART,
-	KIND_NOP,
-	KIND_WRONG,	/* the output's length is */
-};
-
-struct slot {
-	bool busy;
-	enum kind kind;
-	uint32_t first, batch;		/* pictures */
-	uint64_t sequence;
-	int64_t since;
-};
-
-/* A user queue with the buffers of its runs. */
-struct queue {
-	uint32_t handle;		/* 0: none */
-	unsigned int model;
-	uint32_t room;			/* pictures of a slot */
-	unsigned int slots;
-	struct test_buffer in, mid, out;
-	struct slot slot[SLOTS];
-	uint64_t last, completed;
-};
-
-struct worker {
-	struct soak_shared *shared;
-	struct soak_record *record;
-	struct soak_random random;
-	int fd;				/* -1: none */
-	uint64_t features;
-	int fence;			/* -1: none */
-	struct queue *fence_queue;	/* whose runs it stands for, up to ... */
-	uint64_t fence_sequence;	/* ... this one; NULL: that queue has gone */
-	struct fqaccel_model_load models[SOAK_MODELS];	/* handle 0: not loaded */
-	struct queue queues[QUEUES];
-};
-
-#define note(w, ...)	soak_note((w)->shared, (w)->record, __VA_ARGS__)
-#define fail(w, ...)	soak_fail((w)->shared, (w)->record, __VA_ARGS__)
-
-static uint32_t below(struct worker *w, uint32_t limit)
-{
-	return soak_below(&w->random, limit);
-}
-
-static void count(struct worker *w, enum soak_count which)
-{
-	w->record->counts[which]++;
-}
-
-static const struct test_data *data_of(const struct queue *q)
-{
-	return &soak_models[q->model].data;
-}
-
-static size_t out_room(const struct queue *q)
-{
-	return q->room * data_of(q)->output_bytes + GUARD;
-}
-
-static uint8_t *slot_out(const struct queue *q, const struct slot *s)
-{
-	return q->out.data + (s - q->slot) * out_room(q);
-}
-
-static void settle(struct worker *w, enum soak_count outcome)
-{
-	count(w, outcome);
-	w->record->open--;
-}
-
-/* Runs whose end nobody will see. */
-static void abandon(struct worker *w, struct queue *q, enum soak_count outcome)
-{
-	unsigned int i;
-
-	for (i = 0; i < q->slots; i++) {
-		if (q->slot[i].busy)
-			settle(w, outcome);
-		q->slot[i].busy = false;
-	}
-}
 
 static void unmap(struct test_buffer *buf)
 {
@@ -111,21 +16,9 @@ static void unmap(struct test_buffer *buf)
 	memset(buf, 0, sizeof(*buf));
 }
 
-/* It is told of by now, or will be in a moment. */
-static void check_fence(struct worker *w)
-{
-	struct pollfd p = { .fd = w->fence, .events = POLLIN };
-
-	if (poll(&p, 1, SOAK_LOST_S * 1000) != 1 || p.revents != POLLIN)
-		fail(w, "the fence of runs that have ended is not signaled");
-	close(w->fence);
-	w->fence = -1;
-	count(w, SOAK_FENCES);
-}
-
 static void queue_forget(struct worker *w, struct queue *q, enum soak_count outcome)
 {
-	abandon(w, q, outcome);
+	judge_abandon(w, q, outcome);
 	if (w->fence_queue == q)
 		w->fence_queue = NULL;
 	unmap(&q->in);
@@ -134,7 +27,7 @@ static void queue_forget(struct worker *w, struct queue *q, enum soak_count outc
 	memset(q, 0, sizeof(*q));
 }
 
-static void drop_file(struct worker *w, enum soak_count outcome)
+void worker_drop_file(struct worker *w, enum soak_count outcome)
 {
 	unsigned int i;
 
@@ -146,7 +39,7 @@ static void drop_file(struct worker *w, enum soak_count outcome)
 	w->fd = -1;
 	/* Its runs end in the background, and so does its fence's wait. */
 	if (w->fence >= 0)
-		check_fence(w);
+		judge_fence(w);
 }
 
 static void open_file(struct worker *w)
@@ -171,8 +64,6 @@ static void open_file(struct worker *w)
 	note(w, "open");
 }
 
-static void queue_wait_all(struct worker *w, struct queue *q);
-
 /* The file is banned for its hangs: what it had ends all the same, and is told. */
 static void banned(struct worker *w)
 {
@@ -182,17 +73,16 @@ static void banned(struct worker *w)
 	count(w, SOAK_BANS);
 	for (i = 0; i < QUEUES && w->fd >= 0; i++)
 		if (w->queues[i].handle)
-			queue_wait_all(w, &w->queues[i]);
-	drop_file(w, SOAK_CLOSED);
+			judge_wait_all(w, &w->queues[i]);
+	worker_drop_file(w, SOAK_CLOSED);
 }
 
-/* An ioctl failed with what may happen to any. True: the file is gone. */
-static bool handle_error(struct worker *w, const char *what, int ret)
+bool worker_handle_error(struct worker *w, const char *what, int ret)
 {
 	switch (ret) {
 	case -ENODEV:
 		note(w, "%s: the card is gone", what);
-		drop_file(w, SOAK_CARD_GONE);
+		worker_drop_file(w, SOAK_CARD_GONE);
 		return true;
 	case -EBADFD:
 		banned(w);
@@ -227,7 +117,7 @@ static bool load(struct worker *w, unsigned int which)
 	if (ret == -EIO)
 		w->record->load_refusals[arg.card_status % SOAK_STATUSES]++;
 	else
-		handle_error(w, "LOAD", ret);
+		worker_handle_error(w, "LOAD", ret);
 	return false;
 }
 
@@ -254,7 +144,7 @@ static void act_models(struct worker *w)
 		return;
 	ret = unload(w, which);
 	if (ret)
-		handle_error(w, "DESTROY of a model", ret);
+		worker_handle_error(w, "DESTROY of a model", ret);
 }
 
 /* Queues and their buffers. */
@@ -313,7 +203,7 @@ static void queue_destroy(struct worker *w, struct queue *q)
 	queue_forget(w, q, SOAK_CLOSED);
 	for (i = 0; i < 4; i++) {
 		ret = handles[i] ? test_destroy(w->fd, handles[i]) : 0;
-		if (ret && handle_error(w, "DESTROY", ret))
+		if (ret && worker_handle_error(w, "DESTROY", ret))
 			return;
 	}
 }
@@ -364,7 +254,7 @@ static void act_queue(struct worker *w, struct queue *q)
 	ret = queue_create(w, q) ?: queue_buffers(w, q);
 	note(w, "queue %u for %s, %u pictures: %d", q->handle, soak_models[q->model].name,
 	     q->room, ret);
-	if (ret && !handle_error(w, "a queue's buffers", ret))
+	if (ret && !worker_handle_error(w, "a queue's buffers", ret))
 		queue_destroy(w, q);
 }
 
@@ -378,19 +268,6 @@ static struct slot *free_slot(struct queue *q)
 		if (!q->slot[i].busy)
 			return &q->slot[i];
 	return NULL;
-}
-
-static bool all_poison(const uint8_t *data, size_t length)
-{
-	return !length || (data[0] == TEST_POISON && !memcmp(data, data + 1, length - 1));
-}
-
-/* Nothing has been written there since it was last looked at. */
-static void check_untouched(struct worker *w, struct queue *q, const struct slot *s)
-{
-	if (!all_poison(slot_out(q, s), out_room(q)))
-		fail(w, "written to after the end of run %llu of queue %u",
-		     (unsigned long long)s->sequence, q->handle);
 }
 
 static void choose(struct worker *w, struct queue *q, struct slot *s)
@@ -496,7 +373,7 @@ static void take_fence(struct worker *w, struct queue *q, const struct fqaccel_s
 	w->fence_sequence = arg->sequence;
 }
 
-static void submit(struct worker *w, struct queue *q, struct slot **slots, uint32_t count_)
+void worker_submit(struct worker *w, struct queue *q, struct slot **slots, uint32_t count_)
 {
 	struct fqaccel_run runs[SLOTS];
 	struct fqaccel_submit arg = {
@@ -517,7 +394,7 @@ static void submit(struct worker *w, struct queue *q, struct slot **slots, uint3
 	if (!ret && arg.flags & FQACCEL_SUBMIT_OUT_FENCE)
 		take_fence(w, q, &arg);
 	if (ret && ret != -EAGAIN)
-		handle_error(w, "SUBMIT", ret);
+		worker_handle_error(w, "SUBMIT", ret);
 }
 
 static void act_submit(struct worker *w, struct queue *q)
@@ -530,7 +407,7 @@ static void act_submit(struct worker *w, struct queue *q)
 	if (!w->models[q->model].handle && !load(w, q->model))
 		return;
 	while (n < wanted && (s = free_slot(q))) {
-		check_untouched(w, q, s);
+		judge_untouched(w, q, s);
 		choose(w, q, s);
 		s->busy = true;
 		slots[n++] = s;
@@ -538,218 +415,7 @@ static void act_submit(struct worker *w, struct queue *q)
 	for (wanted = 0; wanted < n; wanted++)
 		slots[wanted]->busy = false;
 	if (n)
-		submit(w, q, slots, n);
-}
-
-/* Ends. */
-
-static void check_output(struct worker *w, struct queue *q, const struct slot *s)
-{
-	const struct test_data *data = data_of(q);
-	const uint8_t *out = slot_out(q, s);
-	size_t length = s->batch * data->output_bytes;
-	uint32_t i;
-
-	for (i = 0; i < s->batch; i++)
-		if (memcmp(out + i * data->output_bytes,
-			   data->output + (s->first + i) % data->pictures * data->output_bytes,
-			   data->output_bytes))
-			fail(w, "picture %u of run %llu of queue %u is wrong", i,
-			     (unsigned long long)s->sequence, q->handle);
-	if (!all_poison(out + length, out_room(q) - length))
-		fail(w, "run %llu of queue %u wrote past its output",
-		     (unsigned long long)s->sequence, q->handle);
-	w->record->counts[SOAK_PICTURES] += s->batch;
-}
-
-static void ended_well(struct worker *w, struct queue *q, struct slot *s)
-{
-	switch (s->kind) {
-	case KIND_WHOLE:
-	case KIND_SECOND_PART:
-		check_output(w, q, s);
-		break;
-	case KIND_NOP:
-	case KIND_FIRST_PART:
-		check_untouched(w, q, s);
-		break;
-	case KIND_WRONG:
-		if (data_of(q)->layers > 1)
-			fail(w, "a run with a wrong length ended well");
-		break;
-	}
-	if (s->kind == KIND_NOP)
-		count(w, SOAK_NOPS);
-	if (s->kind == KIND_SECOND_PART)
-		count(w, SOAK_PARTS);
-	settle(w, SOAK_RIGHT);
-}
-
-/* With card status 0 its model did not come back after a reset: a DMA fault hit its LOAD. */
-static void failed(struct worker *w, const struct fqaccel_wait *wait)
-{
-	w->record->run_failures[wait->card_status % SOAK_STATUSES]++;
-	settle(w, SOAK_FAILED);
-}
-
-static void ended_badly(struct worker *w, const struct slot *s, const struct fqaccel_wait *wait)
-{
-	bool knows = wait->status == -EINVAL && s->kind == KIND_WRONG &&
-		     wait->card_status == SC_BAD_LENGTH;
-
-	note(w, "run %llu ended with %d, card status 0x%02x", (unsigned long long)s->sequence,
-	     wait->status, wait->card_status);
-	if (knows)
-		settle(w, SOAK_REFUSED);
-	else if (wait->status == -EFAULT && wait->card_status == SC_DMA_FAULT)
-		settle(w, SOAK_DMA_FAULT);
-	else if (wait->status == -ETIMEDOUT && !wait->card_status)
-		settle(w, SOAK_HUNG);
-	else if (wait->status == -ECANCELED && !wait->card_status)
-		settle(w, SOAK_CANCELED);
-	else if (wait->status == -EIO)
-		failed(w, wait);
-	else if (wait->status == -ENODEV)
-		settle(w, SOAK_ENDED_GONE);
-	else
-		fail(w, "run %llu, kind %u, ended with %d, card status 0x%02x",
-		     (unsigned long long)s->sequence, s->kind, wait->status, wait->card_status);
-}
-
-/* The first part's output is right if what the second makes of it is. */
-static void second_part(struct worker *w, struct queue *q, struct slot *s)
-{
-	struct slot *one[1] = { s };
-
-	if (!w->models[q->model].handle)
-		return;
-	s->kind = KIND_SECOND_PART;
-	submit(w, q, one, 1);
-}
-
-/* False: the file is gone. */
-static bool end_slot(struct worker *w, struct queue *q, struct slot *s)
-{
-	struct fqaccel_wait wait;
-	bool more;
-	int ret = test_wait(w->fd, q->handle, s->sequence, 0, &wait);
-
-	if (ret == -ENODEV || ret == -EBADFD)
-		return !handle_error(w, "WAIT", ret);
-	if (ret)
-		fail(w, "WAIT for run %llu of queue %u, which has finished: %s",
-		     (unsigned long long)s->sequence, q->handle, strerror(-ret));
-	s->busy = false;
-	more = !wait.status && s->kind == KIND_FIRST_PART;
-	if (wait.status)
-		ended_badly(w, s, &wait);
-	else
-		ended_well(w, q, s);
-	memset(slot_out(q, s), TEST_POISON, out_room(q));
-	if (more)
-		second_part(w, q, s);
-	return w->fd >= 0;
-}
-
-/* Look at what WAIT or poll() says has finished. */
-static void end_finished(struct worker *w, struct queue *q, uint64_t completed)
-{
-	unsigned int i;
-
-	if (completed < q->completed || completed > q->last)
-		fail(w, "completed goes from %llu to %llu, the last is %llu",
-		     (unsigned long long)q->completed, (unsigned long long)completed,
-		     (unsigned long long)q->last);
-	q->completed = completed;
-	if (w->fence >= 0 && w->fence_queue == q && w->fence_sequence <= completed)
-		check_fence(w);
-	for (i = 0; i < q->slots; i++)
-		if (q->slot[i].busy && q->slot[i].sequence <= completed &&
-		    !end_slot(w, q, &q->slot[i]))
-			return;
-}
-
-static struct slot *oldest(struct queue *q)
-{
-	struct slot *best = NULL;
-	unsigned int i;
-
-	for (i = 0; i < q->slots; i++)
-		if (q->slot[i].busy && (!best || q->slot[i].sequence < best->sequence))
-			best = &q->slot[i];
-	return best;
-}
-
-static void check_lost(struct worker *w, struct queue *q)
-{
-	const struct slot *s = oldest(q);
-	struct fqaccel_wait wait;
-
-	if (!s || test_now() - s->since < SOAK_LOST_S * 1000000000LL)
-		return;
-	/* Maybe it was this process that did not run. */
-	if (test_wait(w->fd, q->handle, s->sequence, SOAK_LOST_S * 1000 / 4, &wait) == -ETIME)
-		fail(w, "run %llu of queue %u, kind %u, is lost", (unsigned long long)s->sequence,
-		     q->handle, s->kind);
-}
-
-static int wait_by_poll(struct worker *w, struct queue *q, uint64_t sequence, int ms)
-{
-	struct pollfd p = { .fd = w->fd, .events = POLLIN };
-	int ret = test_arm(w->fd, q->handle, sequence);
-
-	if (ret)
-		return ret;
-	count(w, SOAK_POLLS);
-	if (poll(&p, 1, ms) < 0)
-		fail(w, "poll: %s", strerror(errno));
-	if (p.revents & POLLHUP)
-		return -ENODEV;
-	return test_arm(w->fd, q->handle, 0);
-}
-
-static void act_wait(struct worker *w, struct queue *q)
-{
-	static const int times[] = { 0, 1, 10, 100, 2000 };
-	int ms = times[below(w, 5)], ret = 0;
-	struct slot *s = oldest(q);
-	struct fqaccel_wait wait;
-	uint64_t sequence;
-
-	if (!s)
-		return;
-	sequence = s->sequence + below(w, q->last - s->sequence + 1);
-	if (!below(w, 4))
-		ret = wait_by_poll(w, q, sequence, ms);
-	if (!ret)
-		ret = test_wait(w->fd, q->handle, sequence, ms, &wait);
-	if (!ret || ret == -ETIME) {
-		end_finished(w, q, wait.completed);
-		if (ret && w->fd >= 0 && q->handle)
-			check_lost(w, q);
-	} else {
-		handle_error(w, "WAIT", ret);
-	}
-}
-
-static void queue_wait_all(struct worker *w, struct queue *q)
-{
-	struct fqaccel_wait wait;
-	struct slot *s;
-	int ret;
-
-	while (w->fd >= 0 && (s = oldest(q))) {
-		ret = test_wait(w->fd, q->handle, s->sequence, SOAK_LOST_S * 1000, &wait);
-		if (ret == -ETIME)
-			fail(w, "run %llu of queue %u, kind %u, is lost",
-			     (unsigned long long)s->sequence, q->handle, s->kind);
-		if (ret == -ENODEV)
-			drop_file(w, SOAK_CARD_GONE);
-		else if (ret)
-			fail(w, "WAIT: %s", strerror(-ret));
-		else
-			end_finished(w, q, wait.completed);
-	}
+		worker_submit(w, q, slots, n);
 }
 
 /* Memory comes and goes in bursts, the card's and others'. */
@@ -763,7 +429,7 @@ static void act_memory(struct worker *w)
 	ret = test_buffer(w->fd, length, FQACCEL_BUFFER_CARD_READS, &buf);
 	note(w, "a buffer of %zu MiB: %d", length >> 20, ret);
 	if (ret) {
-		handle_error(w, "BUFFER_CREATE", ret);
+		worker_handle_error(w, "BUFFER_CREATE", ret);
 		return;
 	}
 	p = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -779,7 +445,7 @@ static void act_memory(struct worker *w)
 	munmap(buf.data, buf.length);
 	ret = test_destroy(w->fd, buf.handle);
 	if (ret)
-		handle_error(w, "DESTROY of a buffer", ret);
+		worker_handle_error(w, "DESTROY of a buffer", ret);
 }
 
 static void act(struct worker *w)
@@ -792,14 +458,14 @@ static void act(struct worker *w)
 	else if (dice < 50)
 		act_submit(w, q);
 	else if (dice < 92)
-		act_wait(w, q);
+		judge_wait(w, q);
 	else if (dice < 97)
 		act_models(w);
 	else if (dice < 99)
 		act_memory(w);
 	else if (!below(w, 4)) {
 		note(w, "close");
-		drop_file(w, SOAK_CLOSED);
+		worker_drop_file(w, SOAK_CLOSED);
 	}
 }
 
@@ -819,7 +485,7 @@ void soak_worker(struct soak_shared *shared, unsigned int index)
 	}
 	for (i = 0; i < QUEUES && w.fd >= 0; i++)
 		if (w.queues[i].handle)
-			queue_wait_all(&w, &w.queues[i]);
-	drop_file(&w, SOAK_CLOSED);
+			judge_wait_all(&w, &w.queues[i]);
+	worker_drop_file(&w, SOAK_CLOSED);
 	exit(0);
 }
