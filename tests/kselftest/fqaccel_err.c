@@ -30,36 +30,24 @@ FIXTURE(link)
 
 FIXTURE_SETUP(link)
 {
-	int fd;
-
 	self->monitor = test_monitor_open();
 	ASSERT_LE(0, self->monitor);
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->before));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->before));
 	ASSERT_EQ(0, test_data_read(&self->data));
 	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
 	fill_input(&self->rig, &self->data);
-	ASSERT_EQ(0, get_parameter("backoff_max_ms", &self->backoff));
-	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
+	ASSERT_EQ(0, change_parameter("backoff_max_ms", 1, &self->backoff));
 	/* Hangs are the tests' means, and not to be noticed. */
-	ASSERT_EQ(0, get_parameter("hang_ms", &self->hang_ms));
-	ASSERT_EQ(0, set_parameter("hang_ms", 600000));
+	ASSERT_EQ(0, change_parameter("hang_ms", 600000, &self->hang_ms));
 }
 
 FIXTURE_TEARDOWN(link)
 {
-	int fd;
-
 	if (!self->given_up)
 		test_rig_close(&self->rig);
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	EXPECT_EQ(0, set_parameter("hang_ms", self->hang_ms));
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->before));
 	close(self->monitor);
 }
 

@@ -28,32 +28,21 @@ FIXTURE(fault)
 
 FIXTURE_SETUP(fault)
 {
-	int fd;
-
 	self->monitor = test_monitor_open();
 	ASSERT_LE(0, self->monitor);
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->before));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->before));
 	ASSERT_EQ(0, test_data_read(&self->data));
 	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
 	fill_input(&self->rig, &self->data);
-	ASSERT_EQ(0, get_parameter("backoff_max_ms", &self->backoff));
-	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
+	ASSERT_EQ(0, change_parameter("backoff_max_ms", 1, &self->backoff));
 }
 
 FIXTURE_TEARDOWN(fault)
 {
-	int fd;
-
 	test_rig_close(&self->rig);
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	/* Whatever happened, the card works afterwards and has all its memory. */
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->before));
 	close(self->monitor);
 }
 
@@ -244,8 +233,7 @@ TEST_F_TIMEOUT(fault, unbind_in_use, 60)
 	ASSERT_EQ(0, test_info(self->rig.fd, &info));
 	ASSERT_EQ(0, test_queue(self->rig.fd, 1, &full));
 	/* Its run does not end for long, so only the unbinding can end the waits. */
-	ASSERT_EQ(0, get_parameter("hang_ms", &hang_ms));
-	ASSERT_EQ(0, set_parameter("hang_ms", 60000));
+	ASSERT_EQ(0, change_parameter("hang_ms", 60000, &hang_ms));
 	ASSERT_EQ(0, set_fault(self->monitor, "hang-next", 1));
 	ASSERT_EQ(0, test_submit(self->rig.fd, full, 0, &run, 1, &arg));
 	usleep(500000);

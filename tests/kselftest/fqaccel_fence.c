@@ -25,11 +25,7 @@ FIXTURE(fence)
 
 FIXTURE_SETUP(fence)
 {
-	int fd = test_open();
-
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->before));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->before));
 	ASSERT_NE(0, self->before.features & FQACCEL_FEATURE_FENCES);
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->files = count_files();
@@ -41,15 +37,10 @@ FIXTURE_SETUP(fence)
 /* Whatever happened, the card works afterwards and has all its memory. */
 FIXTURE_TEARDOWN(fence)
 {
-	int fd;
-
 	if (self->rig.fd >= 0)
 		test_rig_close(&self->rig);
 	EXPECT_EQ(self->files, count_files());
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->before));
 }
 
 /* A run that the card itself refuses: -EINVAL. */
@@ -545,10 +536,8 @@ FIXTURE_SETUP(fault)
 	/* The tests are skipped. */
 	if (self->monitor < 0)
 		return;
-	ASSERT_EQ(0, get_parameter("hang_ms", &self->hang_ms));
-	ASSERT_EQ(0, get_parameter("backoff_max_ms", &self->backoff_ms));
-	ASSERT_EQ(0, set_parameter("hang_ms", 400));
-	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
+	ASSERT_EQ(0, change_parameter("hang_ms", 400, &self->hang_ms));
+	ASSERT_EQ(0, change_parameter("backoff_max_ms", 1, &self->backoff_ms));
 	ASSERT_EQ(0, test_data_read(&self->data));
 	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, self->data.pictures));
 	fill_input(&self->rig, &self->data);

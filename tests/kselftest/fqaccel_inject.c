@@ -49,13 +49,8 @@ static void fail_no_more(void)
 
 FIXTURE_SETUP(inject)
 {
-	int fd;
-
 	fail_no_more();
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->info));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->info));
 	ASSERT_EQ(0, test_data_read(&self->data));
 }
 
@@ -63,13 +58,10 @@ FIXTURE_SETUP(inject)
 FIXTURE_TEARDOWN(inject)
 {
 	struct test_rig rig;
-	int fd, ret;
+	int ret;
 
 	fail_no_more();
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->info.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->info));
 	ret = test_rig_open(&rig, &self->data, self->data.pictures);
 	EXPECT_EQ(0, ret);
 	if (ret)

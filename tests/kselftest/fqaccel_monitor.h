@@ -93,6 +93,13 @@ static inline int get_parameter(const char *name, unsigned long long *value)
 	return read_number(path, value);
 }
 
+/* What it was goes to @before, for set_parameter() to put back. */
+static inline int change_parameter(const char *name, unsigned long long value,
+				   unsigned long long *before)
+{
+	return get_parameter(name, before) ?: set_parameter(name, value);
+}
+
 /* One of the card's counters; all ones if it cannot be read. */
 static inline unsigned long long get_counter(const char *name)
 {

@@ -27,11 +27,7 @@ FIXTURE(power)
 
 FIXTURE_SETUP(power)
 {
-	int fd = test_open();
-
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->info));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->info));
 	device_read(&self->info, "power/control", self->control, sizeof(self->control));
 	device_read(&self->info, "power/autosuspend_delay_ms", self->delay, sizeof(self->delay));
 	ASSERT_NE(0, strlen(self->delay));
@@ -46,16 +42,11 @@ FIXTURE_SETUP(power)
 
 FIXTURE_TEARDOWN(power)
 {
-	int fd;
-
 	EXPECT_EQ(0, device_write(&self->info, "power/control", self->control));
 	EXPECT_EQ(0, device_write(&self->info, "power/autosuspend_delay_ms", self->delay));
 	test_rig_close(&self->rig);
 	/* Whatever happened, the card works afterwards and has all its memory. */
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->info.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->info));
 }
 
 static bool asleep(const struct fqaccel_info *info)
@@ -295,8 +286,7 @@ TEST_F_TIMEOUT(power, hang_after_waking, 120)
 
 	if (monitor < 0)
 		SKIP(return, "no monitor");
-	ASSERT_EQ(0, get_parameter("hang_ms", &hang_ms));
-	ASSERT_EQ(0, set_parameter("hang_ms", HANG_MS));
+	ASSERT_EQ(0, change_parameter("hang_ms", HANG_MS, &hang_ms));
 	ASSERT_TRUE(asleep(&self->info));
 	ASSERT_EQ(0, set_fault(monitor, "hang-next", 1));
 	EXPECT_EQ(0, run_once(&self->rig, 1, &wait));

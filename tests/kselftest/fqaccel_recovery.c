@@ -42,16 +42,12 @@ FIXTURE(recovery)
 FIXTURE_SETUP(recovery)
 {
 	unsigned int i;
-	int fd;
 
 	self->monitor = test_monitor_open();
 	ASSERT_LE(0, self->monitor);
 	self->log = test_log_open();
 	ASSERT_LE(0, self->log);
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->before));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->before));
 	for (i = 0; i < ARRAY_SIZE(parameters); i++)
 		ASSERT_EQ(0, get_parameter(parameters[i], &self->parameters[i]));
 	ASSERT_EQ(0, set_parameter("hang_ms", HANG_MS));
@@ -69,14 +65,10 @@ FIXTURE_SETUP(recovery)
 FIXTURE_TEARDOWN(recovery)
 {
 	unsigned int i;
-	int fd;
 
 	test_rig_close(&self->rig);
 	/* Whatever happened, the card works afterwards and has all its memory. */
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->before));
 	for (i = 0; i < ARRAY_SIZE(parameters); i++)
 		EXPECT_EQ(0, set_parameter(parameters[i], self->parameters[i]));
 	close(self->log);

@@ -71,33 +71,24 @@ static int reopen(struct test_rig *rig, const struct test_data *data)
 
 FIXTURE_SETUP(removal)
 {
-	int fd;
-
 	self->monitor = test_monitor_open();
 	ASSERT_LE(0, self->monitor);
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->info));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->info));
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->tallies = mmap(NULL, NR_KINDS * sizeof(*self->tallies), PROT_READ | PROT_WRITE,
 			     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, (void *)self->tallies);
-	ASSERT_EQ(0, get_parameter("backoff_max_ms", &self->backoff));
-	ASSERT_EQ(0, set_parameter("backoff_max_ms", 1));
+	ASSERT_EQ(0, change_parameter("backoff_max_ms", 1, &self->backoff));
 }
 
 FIXTURE_TEARDOWN(removal)
 {
 	struct test_rig rig;
-	int fd, ret;
+	int ret;
 
 	EXPECT_EQ(0, set_parameter("backoff_max_ms", self->backoff));
 	/* Whatever happened: there is a card, it works, and nobody holds its memory. */
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->info.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->info));
 	ret = reopen(&rig, &self->data);
 	EXPECT_EQ(0, ret) {
 		TH_LOG("the card says 0x%x", rig.model.card_status);
@@ -448,8 +439,7 @@ TEST_F_TIMEOUT(removal, unplugged_from_a_stopped_process, 300)
 	int status;
 	pid_t pid;
 
-	ASSERT_EQ(0, get_parameter("hang_ms", &hang_ms));
-	ASSERT_EQ(0, set_parameter("hang_ms", 600000));
+	ASSERT_EQ(0, change_parameter("hang_ms", 600000, &hang_ms));
 	ASSERT_EQ(0, reopen(&rig, &self->data));
 	ASSERT_EQ(0, test_queue(rig.fd, 1, &full));
 	run = test_rig_run(&rig, 1);

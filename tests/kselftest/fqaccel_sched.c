@@ -39,8 +39,7 @@ FIXTURE_SETUP(sched)
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, test_info(self->fd, &self->before));
 	self->in_flight = 2 * self->before.hw_queues;
-	ASSERT_EQ(0, get_parameter("part_ms", &self->part_ms));
-	ASSERT_EQ(0, set_parameter("part_ms", PART_MS));
+	ASSERT_EQ(0, change_parameter("part_ms", PART_MS, &self->part_ms));
 }
 
 FIXTURE_TEARDOWN(sched)

@@ -54,16 +54,11 @@ FIXTURE_VARIANT_ADD(sleep, s3)
 
 FIXTURE_SETUP(sleep)
 {
-	int fd;
-
 	if (!strcmp(variant->name, "s2idle") && !getenv("FQACCEL_TEST_WAKE"))
 		SKIP(return, "nobody wakes the machine");
 	if (access("/sys/power/pm_test", W_OK))
 		SKIP(return, "this kernel has no pm_test");
-	fd = test_open();
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->info));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->info));
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->resets = get_counter("resets");
 	self->hangs = get_counter("hangs");
@@ -76,13 +71,8 @@ FIXTURE_SETUP(sleep)
 
 FIXTURE_TEARDOWN(sleep)
 {
-	int fd;
-
 	write_file("/sys/power/pm_test", "none");
-	fd = test_open();
-	EXPECT_LE(0, fd);
-	EXPECT_TRUE(test_memory_settles(fd, self->info.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->info));
 	/* Nobody hears of it. */
 	EXPECT_EQ(self->resets, get_counter("resets"));
 	EXPECT_EQ(self->hangs, get_counter("hangs"));

@@ -172,6 +172,32 @@ static inline bool test_memory_settles(int fd, uint64_t memory)
 	return false;
 }
 
+/* What the card says to somebody who has only come to ask. */
+static inline int test_card_info(struct fqaccel_info *info)
+{
+	int fd = test_open();
+	int ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = test_info(fd, info);
+	close(fd);
+	return ret;
+}
+
+/* Likewise: whether there is a card, and as much memory free as before. */
+static inline bool test_card_settles(const struct fqaccel_info *before)
+{
+	int fd = test_open();
+	bool settles;
+
+	if (fd < 0)
+		return false;
+	settles = test_memory_settles(fd, before->memory_free);
+	close(fd);
+	return settles;
+}
+
 /* What the soft card says of a model: fqaccel_expect wrote it. */
 struct test_data {
 	uint8_t *model, *input, *output;

@@ -154,11 +154,8 @@ FIXTURE_SETUP(uring)
 {
 	struct fqaccel_submit none = {};
 	struct io_uring_cqe cqe;
-	int fd = test_open();
 
-	ASSERT_LE(0, fd);
-	ASSERT_EQ(0, test_info(fd, &self->before));
-	close(fd);
+	ASSERT_EQ(0, test_card_info(&self->before));
 	ASSERT_EQ(kernel_can_cancel(), !!(self->before.features & FQACCEL_FEATURE_URING));
 	ASSERT_EQ(0, ring_open(&self->ring, 0));
 	ASSERT_EQ(0, test_data_read(&self->data));
@@ -177,14 +174,10 @@ FIXTURE_SETUP(uring)
 
 FIXTURE_TEARDOWN(uring)
 {
-	int fd;
-
 	ring_close(&self->ring);
 	test_rig_close(&self->rig);
 	/* A command that pins its file would keep what the file holds. */
-	fd = test_open();
-	EXPECT_TRUE(test_memory_settles(fd, self->before.memory_free));
-	close(fd);
+	EXPECT_TRUE(test_card_settles(&self->before));
 }
 
 /* One thread, one system call, as many commands as the ring has; results in full. */
