@@ -40,6 +40,7 @@ FIXTURE(removal)
 	struct fqaccel_info info;
 	pid_t pids[NR_KINDS];
 	int stop[2];
+	unsigned int losses;	/* of the card, so far */
 	unsigned long long backoff;
 };
 
@@ -292,7 +293,7 @@ static bool each_has_outlived(struct _test_data_removal *self, unsigned int card
 	return false;
 }
 
-static bool has_gone(const struct fqaccel_info *info)
+static int await_gone(const struct fqaccel_info *info)
 {
 	char path[100], address[32];
 	int n;
@@ -301,40 +302,48 @@ static bool has_gone(const struct fqaccel_info *info)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", address);
 	for (n = 0; n < PATIENCE * 100; n++) {
 		if (access(path, F_OK) && access(test_device(), F_OK))
-			return true;
+			return 0;
 		usleep(10000);
 	}
-	return false;
+	return -ETIMEDOUT;
+}
+
+static int unplug(struct _test_data_removal *self)
+{
+	return tell_monitor(self->monitor, "device_del card\n") ?: await_gone(&self->info);
 }
 
 /* The slot takes another card only some time after it has let go of the last. */
-static bool plug_in(int monitor)
+static int plug_in(struct _test_data_removal *self)
 {
 	int n, i;
 
 	for (n = 0; n < PATIENCE / 2; n++) {
-		tell_monitor(monitor, "device_add fqaccel,id=card,bus=rp0\n");
+		tell_monitor(self->monitor, "device_add fqaccel,id=card,bus=rp0\n");
 		for (i = 0; i < 20; i++) {
 			if (there())
-				return true;
+				return 0;
 			usleep(100000);
 		}
 	}
-	return false;
+	return -ETIMEDOUT;
 }
 
-static void replug(struct __test_metadata *_metadata, struct _test_data_removal *self,
-		   unsigned int times)
+/*
+ * The card is taken away from workers that are at work, and given back. @take and @give: 0, or
+ * what went wrong.
+ */
+static void take_and_give(struct __test_metadata *_metadata, struct _test_data_removal *self,
+			  unsigned int times, int (*take)(struct _test_data_removal *self),
+			  int (*give)(struct _test_data_removal *self))
 {
-	unsigned int i;
-
 	start_workers(_metadata, self);
-	for (i = 1; i <= times; i++) {
+	while (self->losses < times) {
 		EXPECT_TRUE(each_works(self));
-		ASSERT_EQ(0, tell_monitor(self->monitor, "device_del card\n"));
-		ASSERT_TRUE(has_gone(&self->info));
-		EXPECT_TRUE(each_has_outlived(self, i));
-		ASSERT_TRUE(plug_in(self->monitor));
+		self->losses++;
+		ASSERT_EQ(0, take(self));
+		EXPECT_TRUE(each_has_outlived(self, self->losses));
+		ASSERT_EQ(0, give(self));
 	}
 	EXPECT_TRUE(each_works(self));
 	end_workers(_metadata, self);
@@ -343,73 +352,66 @@ static void replug(struct __test_metadata *_metadata, struct _test_data_removal 
 /* With notice: the driver meets a card that still answers. */
 TEST_F_TIMEOUT(removal, unplugged, 300)
 {
-	replug(_metadata, self, 10);
+	take_and_give(_metadata, self, 10, unplug, plug_in);
+}
+
+static int silence(struct _test_data_removal *self)
+{
+	return set_fault(self->monitor, "gone", 1);
+}
+
+static int replug(struct _test_data_removal *self)
+{
+	return unplug(self) ?: plug_in(self);
 }
 
 /* Without: first nothing answers any more, then the slot tells. */
 TEST_F_TIMEOUT(removal, pulled_out, 300)
 {
-	start_workers(_metadata, self);
-	EXPECT_TRUE(each_works(self));
-	ASSERT_EQ(0, set_fault(self->monitor, "gone", 1));
-	EXPECT_TRUE(each_has_outlived(self, 1));
-	ASSERT_EQ(0, tell_monitor(self->monitor, "device_del card\n"));
-	ASSERT_TRUE(has_gone(&self->info));
-	ASSERT_TRUE(plug_in(self->monitor));
-	EXPECT_TRUE(each_works(self));
-	end_workers(_metadata, self);
+	take_and_give(_metadata, self, 1, silence, replug);
+}
+
+static int unplug_in_a_reset(struct _test_data_removal *self)
+{
+	return set_fault(self->monitor, "corrupt-cqe", self->losses) ?: unplug(self);
 }
 
 /* In the middle of a reset that is not done at once. */
 TEST_F_TIMEOUT(removal, unplugged_in_a_reset, 300)
 {
-	unsigned int i;
+	take_and_give(_metadata, self, 3, unplug_in_a_reset, plug_in);
+}
 
-	start_workers(_metadata, self);
-	for (i = 1; i <= 3; i++) {
-		EXPECT_TRUE(each_works(self));
-		ASSERT_EQ(0, set_fault(self->monitor, "corrupt-cqe", i));
-		ASSERT_EQ(0, tell_monitor(self->monitor, "device_del card\n"));
-		ASSERT_TRUE(has_gone(&self->info));
-		EXPECT_TRUE(each_has_outlived(self, i));
-		ASSERT_TRUE(plug_in(self->monitor));
-	}
-	EXPECT_TRUE(each_works(self));
-	end_workers(_metadata, self);
+static int unbind_driver(struct _test_data_removal *self)
+{
+	return write_driver("unbind", &self->info);
+}
+
+static int bind_driver(struct _test_data_removal *self)
+{
+	return write_driver("bind", &self->info);
 }
 
 /* The driver lets go and takes hold again. */
 TEST_F_TIMEOUT(removal, unbound, 300)
 {
-	unsigned int i;
+	take_and_give(_metadata, self, 10, unbind_driver, bind_driver);
+}
 
-	start_workers(_metadata, self);
-	for (i = 1; i <= 10; i++) {
-		EXPECT_TRUE(each_works(self));
-		ASSERT_EQ(0, write_driver("unbind", &self->info));
-		EXPECT_TRUE(each_has_outlived(self, i));
-		ASSERT_EQ(0, write_driver("bind", &self->info));
-	}
-	EXPECT_TRUE(each_works(self));
-	end_workers(_metadata, self);
+static int remove_function(struct _test_data_removal *self)
+{
+	return write_device("remove", &self->info) ?: await_gone(&self->info);
+}
+
+static int find_function(struct _test_data_removal *self)
+{
+	return write_file("/sys/bus/pci/rescan", "1") ?: (there() ? 0 : -ENODEV);
 }
 
 /* The kernel forgets the function, and finds it again. */
 TEST_F_TIMEOUT(removal, removed_and_found, 300)
 {
-	unsigned int i;
-
-	start_workers(_metadata, self);
-	for (i = 1; i <= 3; i++) {
-		EXPECT_TRUE(each_works(self));
-		ASSERT_EQ(0, write_device("remove", &self->info));
-		ASSERT_TRUE(has_gone(&self->info));
-		EXPECT_TRUE(each_has_outlived(self, i));
-		ASSERT_EQ(0, write_file("/sys/bus/pci/rescan", "1"));
-		ASSERT_TRUE(there());
-	}
-	EXPECT_TRUE(each_works(self));
-	end_workers(_metadata, self);
+	take_and_give(_metadata, self, 3, remove_function, find_function);
 }
 
 /* Somebody resets the function again and again: nobody notices but for the time. */
@@ -453,14 +455,13 @@ TEST_F_TIMEOUT(removal, unplugged_from_a_stopped_process, 300)
 	ASSERT_EQ(0, kill(pid, SIGSTOP));
 	ASSERT_EQ(pid, waitpid(pid, &status, WUNTRACED));
 	ASSERT_TRUE(WIFSTOPPED(status));
-	ASSERT_EQ(0, tell_monitor(self->monitor, "device_del card\n"));
-	ASSERT_TRUE(has_gone(&self->info));
+	ASSERT_EQ(0, unplug(self));
 	ASSERT_EQ(0, kill(pid, SIGCONT));
 	ASSERT_EQ(pid, waitpid(pid, &status, 0));
 	EXPECT_EQ(0, status);
 	EXPECT_EQ(0, set_parameter("hang_ms", hang_ms));
 	test_rig_close(&rig);
-	ASSERT_TRUE(plug_in(self->monitor));
+	ASSERT_EQ(0, plug_in(self));
 }
 
 struct late {
@@ -505,8 +506,7 @@ TEST_F_TIMEOUT(removal, unplugged_while_memory_is_late, 300)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, submit_late, &late));
 	/* It is in the kernel, in the middle of its copy. */
 	ASSERT_EQ(sizeof(message), read(uffd, &message, sizeof(message)));
-	ASSERT_EQ(0, tell_monitor(self->monitor, "device_del card\n"));
-	ASSERT_TRUE(has_gone(&self->info));
+	ASSERT_EQ(0, unplug(self));
 	zero.range = reg.range;
 	ASSERT_EQ(0, ioctl(uffd, UFFDIO_ZEROPAGE, &zero));
 	ASSERT_EQ(0, pthread_join(thread, NULL));
@@ -514,7 +514,7 @@ TEST_F_TIMEOUT(removal, unplugged_while_memory_is_late, 300)
 	close(uffd);
 	munmap(late.page, page);
 	test_rig_close(&rig);
-	ASSERT_TRUE(plug_in(self->monitor));
+	ASSERT_EQ(0, plug_in(self));
 }
 
 #define REG_CONTROL	0x30	/* CARD.md section 3 */
