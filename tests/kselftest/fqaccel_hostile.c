@@ -43,6 +43,39 @@ static int heard(const int *from)
 	return __atomic_load_n(from, __ATOMIC_ACQUIRE);
 }
 
+/* A process has taken all that it gets, and keeps it until it is killed. */
+static void stay(struct shared *shared)
+{
+	tell(&shared->step, 1);
+	for (;;)
+		pause();
+}
+
+/* Anybody may open the card for a while; @mode: what its file's was. */
+static int open_to_all(mode_t *mode)
+{
+	struct stat st;
+
+	if (stat(test_device(), &st) || chmod(test_device(), 0666))
+		return -errno;
+	*mode = st.st_mode & 07777;
+	return 0;
+}
+
+static struct shared *share(void)
+{
+	return mmap(NULL, sizeof(struct shared), PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+static void kill_child(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 FIXTURE(hostile)
 {
 	int fd;
@@ -56,20 +89,15 @@ FIXTURE(hostile)
 
 FIXTURE_SETUP(hostile)
 {
-	struct stat st;
-
 	if (geteuid())
 		SKIP(return, "to become two users takes root");
 	ASSERT_EQ(0, test_data_read(&self->data));
 	self->fd = test_open();
 	ASSERT_LE(0, self->fd);
 	ASSERT_EQ(0, test_info(self->fd, &self->before));
-	ASSERT_EQ(0, stat(test_device(), &st));
-	self->mode = st.st_mode & 07777;
-	ASSERT_EQ(0, chmod(test_device(), 0666));
+	ASSERT_EQ(0, open_to_all(&self->mode));
 	ASSERT_EQ(0, get_parameter("user_limit_mb", &self->user_limit));
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->shared = share();
 	ASSERT_NE(MAP_FAILED, self->shared);
 }
 
@@ -77,10 +105,7 @@ FIXTURE_TEARDOWN(hostile)
 {
 	if (geteuid())
 		return;
-	if (self->child > 0) {
-		kill(self->child, SIGKILL);
-		waitpid(self->child, NULL, 0);
-	}
+	kill_child(self->child);
 	EXPECT_EQ(0, chmod(test_device(), self->mode));
 	EXPECT_EQ(0, set_parameter("user_limit_mb", self->user_limit));
 	EXPECT_TRUE(test_memory_settles(self->fd, self->before.memory_free));
@@ -311,8 +336,7 @@ TEST_F_TIMEOUT(hostile, slots, 240)
 		fprintf(stderr, "# %llu of %llu slots\n", loaded, slots);
 		CHECK(ret == -ENOSPC);
 		CHECK(loaded == slots / 2);
-		tell(&self->shared->step, 1);
-		pause();
+		stay(self->shared);
 	}
 	ASSERT_TRUE(await_step(self->shared, 1));
 	EXPECT_EQ(0, innocent_rounds(&self->data, 1, 100));
@@ -390,8 +414,7 @@ TEST_F_TIMEOUT(hostile, memory, 180)
 		CHECK(test_load(test_open(), junk, 2 * some, &model) == -EDQUOT);
 		CHECK(model.needed == 2 * some);
 		CHECK(test_load(test_open(), junk, some, &model) == -EBADMSG);
-		tell(&self->shared->step, 1);
-		pause();
+		stay(self->shared);
 	}
 	ASSERT_TRUE(await_step(self->shared, 1));
 	pid = fork_user(INNOCENT);
@@ -424,8 +447,7 @@ TEST_F_TIMEOUT(hostile, opens, 120)
 			fds[i] = test_open();
 			CHECK(fds[i] >= 0);
 		}
-		tell(&self->shared->step, 1);
-		pause();
+		stay(self->shared);
 	}
 	ASSERT_TRUE(await_step(self->shared, 1));
 	pid = fork_user(INNOCENT);
@@ -458,8 +480,7 @@ TEST_F_TIMEOUT(hostile, buffers, 120)
 		CHECK(ret == -ENOSPC);
 		ret = test_buffer(fd, 4 * MIB, FQACCEL_BUFFER_CARD_READS, &buf);
 		CHECK(!ret);
-		tell(&self->shared->step, 1);
-		pause();
+		stay(self->shared);
 	}
 	EXPECT_TRUE(await_step(self->shared, 1));
 	pid = fork_user(INNOCENT);
@@ -497,8 +518,7 @@ TEST_F_TIMEOUT(hostile, endless_runs, 300)
 	ASSERT_LE(0, self->child);
 	if (!self->child) {
 		hog(&self->data, 4);
-		tell(&self->shared->step, 1);
-		pause();
+		stay(self->shared);
 	}
 	ASSERT_TRUE(await_step(self->shared, 1));
 	EXPECT_EQ(0, innocent_rounds(&self->data, 5, 200));
@@ -604,24 +624,20 @@ static const unsigned int hang_values[] = { 400, 0, 1 };
 
 FIXTURE_SETUP(hostile_hang)
 {
-	struct stat st;
 	int i;
 
 	self->monitor = test_monitor_open();
 	if (geteuid() || self->monitor < 0)
 		SKIP(return, "no monitor");
 	ASSERT_EQ(0, test_data_read(&self->data));
-	ASSERT_EQ(0, stat(test_device(), &st));
-	self->mode = st.st_mode & 07777;
-	ASSERT_EQ(0, chmod(test_device(), 0666));
+	ASSERT_EQ(0, open_to_all(&self->mode));
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, get_parameter(hang_parameters[i], &self->parameters[i]));
 		ASSERT_EQ(0, set_parameter(hang_parameters[i], hang_values[i]));
 	}
 	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, self->data.pictures));
 	fill_input(&self->rig, &self->data);
-	self->shared = mmap(NULL, sizeof(*self->shared), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	self->shared = share();
 	ASSERT_NE(MAP_FAILED, self->shared);
 }
 
@@ -631,10 +647,7 @@ FIXTURE_TEARDOWN(hostile_hang)
 
 	if (geteuid() || self->monitor < 0)
 		return;
-	if (self->child > 0) {
-		kill(self->child, SIGKILL);
-		waitpid(self->child, NULL, 0);
-	}
+	kill_child(self->child);
 	for (i = 0; i < 3; i++)
 		EXPECT_EQ(0, set_parameter(hang_parameters[i], self->parameters[i]));
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));

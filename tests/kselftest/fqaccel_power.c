@@ -239,13 +239,9 @@ TEST_F_TIMEOUT(power, reset_asleep, 120)
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
 }
 
-TEST_F_TIMEOUT(power, unbind_asleep, 120)
+/* The driver takes hold of the card, which works and sleeps for who opens it anew. */
+static void bind_again(struct __test_metadata *_metadata, struct _test_data_power *self)
 {
-	struct fqaccel_info info;
-
-	ASSERT_TRUE(asleep(&self->info));
-	ASSERT_EQ(0, write_driver("unbind", &self->info));
-	EXPECT_EQ(-ENODEV, test_info(self->rig.fd, &info));
 	ASSERT_EQ(0, write_driver("bind", &self->info));
 	test_rig_close(&self->rig);
 	ASSERT_EQ(0, device_write(&self->info, "power/autosuspend_delay_ms", "20"));
@@ -254,6 +250,16 @@ TEST_F_TIMEOUT(power, unbind_asleep, 120)
 	/* It would not sleep if references were left over. */
 	ASSERT_TRUE(asleep(&self->info));
 	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+}
+
+TEST_F_TIMEOUT(power, unbind_asleep, 120)
+{
+	struct fqaccel_info info;
+
+	ASSERT_TRUE(asleep(&self->info));
+	ASSERT_EQ(0, write_driver("unbind", &self->info));
+	EXPECT_EQ(-ENODEV, test_info(self->rig.fd, &info));
+	bind_again(_metadata, self);
 	ASSERT_TRUE(asleep(&self->info));
 }
 
@@ -268,13 +274,7 @@ TEST_F_TIMEOUT(power, unbind_waking, 120)
 	ASSERT_EQ(0, test_submit(self->rig.fd, self->rig.queue, 0, &run, 1, &arg));
 	ASSERT_EQ(0, write_driver("unbind", &self->info));
 	EXPECT_EQ(-ENODEV, test_wait(self->rig.fd, self->rig.queue, arg.sequence, 1000, &wait));
-	ASSERT_EQ(0, write_driver("bind", &self->info));
-	test_rig_close(&self->rig);
-	ASSERT_EQ(0, device_write(&self->info, "power/autosuspend_delay_ms", "20"));
-	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
-	fill_input(&self->rig, &self->data);
-	ASSERT_TRUE(asleep(&self->info));
-	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	bind_again(_metadata, self);
 }
 
 /* The watchdog is as sharp as ever. */
@@ -322,13 +322,7 @@ TEST_F_TIMEOUT(power, gone_asleep, 120)
 	EXPECT_LE(0, test_log_find(log, "the card is dead"));
 	ASSERT_EQ(0, set_fault(monitor, "gone", 0));
 	ASSERT_EQ(0, write_driver("unbind", &self->info));
-	ASSERT_EQ(0, write_driver("bind", &self->info));
-	test_rig_close(&self->rig);
-	ASSERT_EQ(0, device_write(&self->info, "power/autosuspend_delay_ms", "20"));
-	ASSERT_EQ(0, test_rig_open(&self->rig, &self->data, LONG_BATCH));
-	fill_input(&self->rig, &self->data);
-	ASSERT_TRUE(asleep(&self->info));
-	EXPECT_EQ(0, run_right(&self->rig, &self->data));
+	bind_again(_metadata, self);
 	close(log);
 	close(monitor);
 }
