@@ -20,8 +20,11 @@ for file; do
 	# User space has the types of stdint.h, registers that it maps, and kernels without a call.
 	case $file in
 	tests/*)	types="--ignore PREFER_KERNEL_TYPES,ENOSYS,VOLATILE" ;;
-	# TRACE_EVENT() is laid out as everywhere in the kernel.
-	*/trace.h)	types="--ignore PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE" ;;
+	# TRACE_EVENT() is laid out as everywhere in the kernel, and so are its parts that events share.
+	*/trace.h)
+		types="--ignore PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE"
+		types="$types,COMPLEX_MACRO,MULTISTATEMENT_MACRO_USE_DO_WHILE"
+		;;
 	# What the driver's other builds do not export is not exported beside its definition.
 	*/exports.c)	types="--ignore EXPORT_SYMBOL" ;;
 	*)		types= ;;
