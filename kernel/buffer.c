@@ -89,14 +89,11 @@ int fqa_buffer_create(struct fqa_call *call)
 		goto err_put_buffer;
 	arg->handle = buffer->obj.handle;
 	arg->offset = fqa_buffer_offset(buffer);
-	ret = fqa_call_respond(call);
+	ret = fqa_object_publish(&buffer->obj, call);
 	if (ret)
-		goto err_cancel_handle;
-	fqa_object_publish(&buffer->obj);
+		goto err_put_buffer;
 	return 0;
 
-err_cancel_handle:
-	fqa_object_cancel(&buffer->obj);
 err_put_buffer:
 	fqa_object_put(&buffer->obj);
 	return ret;
@@ -210,14 +207,11 @@ int fqa_buffer_import(struct fqa_call *call)
 		goto err_put_buffer;
 	arg->handle = buffer->obj.handle;
 	arg->length = buffer->length;
-	ret = fqa_call_respond(call);
+	ret = fqa_object_publish(&buffer->obj, call);
 	if (ret)
-		goto err_cancel_handle;
-	fqa_object_publish(&buffer->obj);
+		goto err_put_buffer;
 	return 0;
 
-err_cancel_handle:
-	fqa_object_cancel(&buffer->obj);
 err_put_buffer:
 	fqa_object_put(&buffer->obj);
 	return ret;

@@ -231,15 +231,23 @@ int fqa_object_reserve(struct fqa_object *obj)
 	return ret == -EBUSY ? -ENOSPC : ret;
 }
 
-/* Cannot fail: the entry's memory is there since fqa_object_reserve(). */
-void fqa_object_publish(struct fqa_object *obj)
+/*
+ * Tell the ioctl's caller, and have the handle name the object: in this order, since others may
+ * guess a handle, and where the caller cannot be told there is to be no object. On success the
+ * reference is the handle's, which else is given up.
+ */
+int fqa_object_publish(struct fqa_object *obj, struct fqa_call *call)
+	__must_hold(&call->ctx->card->srcu)
 {
-	xa_store(&obj->ctx->objects, obj->handle, obj, GFP_KERNEL_ACCOUNT);
-}
+	int ret = fqa_call_respond(call);
 
-void fqa_object_cancel(struct fqa_object *obj)
-{
-	xa_release(&obj->ctx->objects, obj->handle);
+	if (ret) {
+		xa_release(&obj->ctx->objects, obj->handle);
+		return ret;
+	}
+	/* Cannot fail: the entry's memory is there since fqa_object_reserve(). */
+	xa_store(&obj->ctx->objects, obj->handle, obj, GFP_KERNEL_ACCOUNT);
+	return 0;
 }
 
 /* NULL, or a reference. */

@@ -616,8 +616,7 @@ void fqa_context_uncharge_memory(struct fqa_context *ctx, u64 bytes);
 void fqa_object_init(struct fqa_object *obj, struct fqa_context *ctx,
 		     enum fqa_object_type type, void (*free)(struct fqa_object *obj));
 int fqa_object_reserve(struct fqa_object *obj);
-void fqa_object_publish(struct fqa_object *obj);
-void fqa_object_cancel(struct fqa_object *obj);
+int fqa_object_publish(struct fqa_object *obj, struct fqa_call *call);
 struct fqa_object *fqa_object_find(struct fqa_context *ctx, u32 handle,
 				   enum fqa_object_type type);
 void fqa_object_get(struct fqa_object *obj);

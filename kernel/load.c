@@ -316,14 +316,11 @@ int fqa_model_load(struct fqa_call *call)
 	if (ret)
 		goto err_put_model;
 	fqa_load_report(model, arg);
-	ret = fqa_call_respond(call);
+	ret = fqa_object_publish(&model->obj, call);
 	if (ret)
-		goto err_cancel_handle;
-	fqa_object_publish(&model->obj);
+		goto err_put_model;
 	return 0;
 
-err_cancel_handle:
-	fqa_object_cancel(&model->obj);
 err_put_model:
 	fqa_object_put(&model->obj);
 	return ret;

@@ -86,14 +86,11 @@ int fqa_queue_create(struct fqa_call *call)
 	if (ret)
 		goto err_close_queue;
 	arg->handle = queue->obj.handle;
-	ret = fqa_call_respond(call);
+	ret = fqa_object_publish(&queue->obj, call);
 	if (ret)
-		goto err_cancel_handle;
-	fqa_object_publish(&queue->obj);
+		goto err_close_queue;
 	return 0;
 
-err_cancel_handle:
-	fqa_object_cancel(&queue->obj);
 err_close_queue:
 	fqa_queue_close(queue);
 err_put_queue:
