@@ -671,6 +671,7 @@ struct fqa_model *fqa_model_create(struct fqa_context *ctx, u64 length);
 int fqa_model_copy_in(struct fqa_model *model, const void __user *from);
 int fqa_model_prepare(struct fqa_model *model);
 struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model, bool internal);
+int fqa_model_load_submit(struct fqa_model *model, struct fqa_admin_cmd *cmd);
 int fqa_model_read_info(struct fqa_model *model);
 void fqa_models_forget(struct fqa_card *card);
 int fqa_models_reload(struct fqa_card *card);

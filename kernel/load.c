@@ -55,14 +55,9 @@ static int fqa_model_send(struct fqa_model *model, struct fqa_verdict *verdict)
 		up(&card->loads);
 		return -ENOMEM;
 	}
-	/* For the ring; given up when the command completes. */
-	fqa_object_get(&model->obj);
-	ret = fqa_admin_submit(cmd);
-	if (ret) {
-		fqa_object_put(&model->obj);
-		fqa_admin_put(cmd);
+	ret = fqa_model_load_submit(model, cmd);
+	if (ret)
 		return ret;
-	}
 	ret = fqa_admin_wait(cmd);
 	if (ret == -EINTR) {
 		fqa_model_reap(model, cmd);

@@ -185,7 +185,7 @@ static void fqa_model_load_complete(struct fqa_admin_cmd *cmd)
 	fqa_object_put(&model->obj);
 }
 
-/* A LOAD that holds the model until it completes; NULL without memory. */
+/* A LOAD of the model; NULL without memory. */
 struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model, bool internal)
 {
 	struct fqa_admin_cmd *cmd = fqa_admin_alloc(model->obj.ctx->card, FQA_OP_LOAD, internal);
@@ -200,6 +200,20 @@ struct fqa_admin_cmd *fqa_model_load_cmd(struct fqa_model *model, bool internal)
 	cmd->complete = fqa_model_load_complete;
 	cmd->data = model;
 	return cmd;
+}
+
+/* The ring holds the model until the LOAD completes. Takes over @cmd's reference on failure. */
+int fqa_model_load_submit(struct fqa_model *model, struct fqa_admin_cmd *cmd)
+{
+	int ret;
+
+	fqa_object_get(&model->obj);
+	ret = fqa_admin_submit(cmd);
+	if (ret) {
+		fqa_object_put(&model->obj);
+		fqa_admin_put(cmd);
+	}
+	return ret;
 }
 
 /* After a LOAD has succeeded. What the card says is bounded here, once. */
@@ -253,13 +267,9 @@ static int fqa_model_reload(struct fqa_model *model)
 
 	if (!cmd)
 		return -ENOMEM;
-	fqa_object_get(&model->obj);
-	ret = fqa_admin_submit(cmd);
-	if (ret) {
-		fqa_object_put(&model->obj);
-		fqa_admin_put(cmd);
+	ret = fqa_model_load_submit(model, cmd);
+	if (ret)
 		return ret;
-	}
 	ret = fqa_admin_wait(cmd);
 	if (!ret && cmd->verdict.code != FQA_SC_OK)
 		ret = -EIO;
