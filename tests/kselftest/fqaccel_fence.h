@@ -19,17 +19,11 @@ static inline int fence_submit(int fd, uint32_t queue, uint32_t flags, int in_fe
 			       const struct fqaccel_run *runs, uint32_t count,
 			       struct fqaccel_submit *arg)
 {
-	memset(arg, 0, sizeof(*arg));
-	arg->size = sizeof(*arg);
-	arg->flags = flags;
+	*arg = test_submit_arg(queue, flags, runs, count);
 	if (in_fence >= 0) {
 		arg->flags |= FQACCEL_SUBMIT_IN_FENCE;
 		arg->in_fence = in_fence;
 	}
-	arg->queue = queue;
-	arg->count = count;
-	arg->runs = (uintptr_t)runs;
-	arg->run_size = sizeof(*runs);
 	return test_ioctl(fd, FQACCEL_IOC_SUBMIT, arg);
 }
 

@@ -114,17 +114,22 @@ static inline int test_load(int fd, const void *image, uint64_t length,
 	return test_ioctl(fd, FQACCEL_IOC_MODEL_LOAD, arg);
 }
 
+static inline struct fqaccel_submit test_submit_arg(uint32_t queue, uint32_t flags,
+						    const struct fqaccel_run *runs, uint32_t count)
+{
+	struct fqaccel_submit arg = {
+		.size = sizeof(arg), .flags = flags, .queue = queue, .count = count,
+		.runs = (uintptr_t)runs, .run_size = sizeof(*runs),
+	};
+
+	return arg;
+}
+
 static inline int test_submit(int fd, uint32_t queue, uint32_t flags,
 			      const struct fqaccel_run *runs, uint32_t count,
 			      struct fqaccel_submit *arg)
 {
-	memset(arg, 0, sizeof(*arg));
-	arg->size = sizeof(*arg);
-	arg->flags = flags;
-	arg->queue = queue;
-	arg->count = count;
-	arg->runs = (uintptr_t)runs;
-	arg->run_size = sizeof(*runs);
+	*arg = test_submit_arg(queue, flags, runs, count);
 	return test_ioctl(fd, FQACCEL_IOC_SUBMIT, arg);
 }
 

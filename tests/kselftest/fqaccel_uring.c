@@ -115,17 +115,6 @@ static bool ring_wait(struct ring *ring, struct io_uring_cqe *cqe, uint64_t *ext
 	return true;
 }
 
-static struct fqaccel_submit make_submit(uint32_t queue, uint32_t flags,
-					 const struct fqaccel_run *runs, uint32_t count)
-{
-	struct fqaccel_submit arg = {
-		.size = sizeof(arg), .flags = flags, .queue = queue, .count = count,
-		.runs = (uintptr_t)runs, .run_size = sizeof(*runs),
-	};
-
-	return arg;
-}
-
 /* Whether the kernel has what the driver needs for this. */
 static bool kernel_can_cancel(void)
 {
@@ -192,7 +181,7 @@ TEST_F_TIMEOUT(uring, batch, 180)
 	if (self->refused)
 		return;
 	for (i = 0; i < ENTRIES; i++) {
-		args[i] = make_submit(self->rig.queue, 0, &self->run, 1);
+		args[i] = test_submit_arg(self->rig.queue, 0, &self->run, 1);
 		ring_command(&self->ring, self->rig.fd, &args[i], i);
 	}
 	ASSERT_EQ(ENTRIES, ring_enter(&self->ring, ENTRIES));
@@ -222,14 +211,14 @@ TEST_F_TIMEOUT(uring, wide, 120)
 	if (self->refused)
 		return;
 	ASSERT_EQ(0, ring_open(&ring, IORING_SETUP_SQE128 | IORING_SETUP_CQE32));
-	arg = make_submit(self->rig.queue, OUT, &self->run, 1);
+	arg = test_submit_arg(self->rig.queue, OUT, &self->run, 1);
 	ring_command(&ring, self->rig.fd, &arg, 1);
 	ASSERT_EQ(1, ring_enter(&ring, 1));
 	ASSERT_TRUE(ring_wait(&ring, &cqe, &extra, SOON_MS));
 	EXPECT_EQ(0, cqe.res);
 	EXPECT_EQ(1, extra);
 	EXPECT_EQ(1, fence_wait(arg.out_fence, SOON_MS));
-	waits = make_submit(self->rig.queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
+	waits = test_submit_arg(self->rig.queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
 	waits.in_fence = arg.out_fence;
 	ring_command(&ring, self->rig.fd, &waits, 2);
 	ASSERT_EQ(1, ring_enter(&ring, 1));
@@ -253,7 +242,7 @@ static int one_result(struct ring *ring, struct io_uring_sqe *sqe)
 
 TEST_F_TIMEOUT(uring, refused, 120)
 {
-	struct fqaccel_submit arg = make_submit(self->rig.queue, 0, &self->run, 1), bad = arg;
+	struct fqaccel_submit arg = test_submit_arg(self->rig.queue, 0, &self->run, 1), bad = arg;
 	struct fqaccel_run wrong = self->run;
 	struct ring *ring = &self->ring;
 	struct fqaccel_uring_cmd cmd;
@@ -281,7 +270,7 @@ TEST_F_TIMEOUT(uring, refused, 120)
 	/* Nothing of these was accepted. A run that fails is another matter. */
 	wrong.layer_count = 1;
 	wrong.in_length = 1;
-	bad = make_submit(self->rig.queue, 0, &wrong, 1);
+	bad = test_submit_arg(self->rig.queue, 0, &wrong, 1);
 	EXPECT_EQ(-EINVAL, one_result(ring, ring_command(ring, fd, &bad, 0)));
 	EXPECT_EQ(1, bad.sequence);
 	EXPECT_EQ(0, one_result(ring, ring_command(ring, fd, &arg, 0)));
@@ -304,13 +293,13 @@ TEST_F_TIMEOUT(uring, full_queue, 180)
 	ASSERT_EQ(0, gate_make(&gate, &self->data, LONG_BATCH));
 	for (i = 0; i < 8; i++) {
 		/* The last one has more runs than the queue ever has room for. */
-		args[i] = make_submit(queue, FQACCEL_SUBMIT_IN_FENCE, runs, i < 7 ? 1 : 4);
+		args[i] = test_submit_arg(queue, FQACCEL_SUBMIT_IN_FENCE, runs, i < 7 ? 1 : 4);
 		args[i].in_fence = gate.fence;
 		ring_command(&self->ring, self->rig.fd, &args[i], i);
 	}
 	ASSERT_EQ(8, ring_enter(&self->ring, 8));
 	ASSERT_EQ(0, fence_status(gate.fence));
-	now = make_submit(queue, FQACCEL_SUBMIT_NONBLOCK, &self->run, 1);
+	now = test_submit_arg(queue, FQACCEL_SUBMIT_NONBLOCK, &self->run, 1);
 	ring_command(&self->ring, self->rig.fd, &now, 100);
 	ASSERT_EQ(1, ring_enter(&self->ring, 1));
 	for (i = 0; i < 9; i++) {
@@ -340,7 +329,7 @@ TEST_F_TIMEOUT(uring, close_ring, 180)
 	ASSERT_EQ(0, gate_make(&gate, &self->data, ENDLESS_BATCH));
 	ASSERT_EQ(0, ring_open(&ring, 0));
 	for (i = 0; i < 4; i++) {
-		args[i] = make_submit(queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
+		args[i] = test_submit_arg(queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
 		args[i].in_fence = gate.fence;
 		ring_command(&ring, self->rig.fd, &args[i], i);
 	}
@@ -383,8 +372,8 @@ TEST_F_TIMEOUT(uring, kill, 240)
 			_exit(1);
 		endless = test_rig_run(&rig, ENDLESS_BATCH);
 		for (i = 0; i < 8; i++) {
-			args[i] = make_submit(i < 2 ? rig.queue : queue,
-					      i < 2 ? 0 : FQACCEL_SUBMIT_IN_FENCE, &endless, 1);
+			args[i] = test_submit_arg(i < 2 ? rig.queue : queue,
+						  i < 2 ? 0 : FQACCEL_SUBMIT_IN_FENCE, &endless, 1);
 			if (i >= 2)
 				args[i].in_fence = gate.fence;
 			ring_command(&ring, rig.fd, &args[i], i);
@@ -424,7 +413,7 @@ TEST_F_TIMEOUT(uring, unbind, 180)
 	ASSERT_EQ(0, test_queue(self->rig.fd, 4, &queue));
 	ASSERT_EQ(0, gate_make(&gate, &self->data, ENDLESS_BATCH));
 	for (i = 0; i < 8; i++) {
-		args[i] = make_submit(queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
+		args[i] = test_submit_arg(queue, FQACCEL_SUBMIT_IN_FENCE, &self->run, 1);
 		args[i].in_fence = gate.fence;
 		ring_command(&self->ring, self->rig.fd, &args[i], i);
 	}
