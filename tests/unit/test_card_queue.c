@@ -217,29 +217,32 @@ static void check_reserved(struct bench *b, const struct fqa_hw_command *good, u
 
 static void test_reserved(void)
 {
-	struct bench b;
+	static const struct {
+		uint8_t opcode;
+		const char *what;
+		struct {
+			uint32_t from, to;
+		} ranges[2];
+	} table[] = {
+		{ FQA_OP_NOP, "NOP", { { 1, 2 }, { 4, 64 } } },
+		{ FQA_OP_CREATE_QUEUE, "CREATE_QUEUE", { { 4, 8 }, { 32, 64 } } },
+		{ FQA_OP_DELETE_QUEUE, "DELETE_QUEUE", { { 4, 8 }, { 10, 64 } } },
+		{ FQA_OP_UNLOAD, "UNLOAD", { { 8, 64 } } },
+		{ FQA_OP_ABORT, "ABORT", { { 4, 8 }, { 12, 64 } } },
+		{ FQA_OP_GET_LOG, "GET_LOG", { { 4, 8 }, { 20, 64 } } },
+		{ FQA_OP_GET_STATS, "GET_STATS", { { 20, 64 } } },
+	};
 	struct fqa_hw_command cmd;
+	unsigned int i, k;
+	struct bench b;
 
 	bench_init(&b);
-	cmd = command(FQA_OP_NOP, 1);
-	check_reserved(&b, &cmd, 1, 2, "NOP");
-	check_reserved(&b, &cmd, 4, 64, "NOP");
-	cmd = command(FQA_OP_CREATE_QUEUE, 1);
-	check_reserved(&b, &cmd, 4, 8, "CREATE_QUEUE");
-	check_reserved(&b, &cmd, 32, 64, "CREATE_QUEUE");
-	cmd = command(FQA_OP_DELETE_QUEUE, 1);
-	check_reserved(&b, &cmd, 4, 8, "DELETE_QUEUE");
-	check_reserved(&b, &cmd, 10, 64, "DELETE_QUEUE");
-	cmd = command(FQA_OP_UNLOAD, 1);
-	check_reserved(&b, &cmd, 8, 64, "UNLOAD");
-	cmd = command(FQA_OP_ABORT, 1);
-	check_reserved(&b, &cmd, 4, 8, "ABORT");
-	check_reserved(&b, &cmd, 12, 64, "ABORT");
-	cmd = command(FQA_OP_GET_LOG, 1);
-	check_reserved(&b, &cmd, 4, 8, "GET_LOG");
-	check_reserved(&b, &cmd, 20, 64, "GET_LOG");
-	cmd = command(FQA_OP_GET_STATS, 1);
-	check_reserved(&b, &cmd, 20, 64, "GET_STATS");
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		cmd = command(table[i].opcode, 1);
+		for (k = 0; k < 2 && table[i].ranges[k].to; k++)
+			check_reserved(&b, &cmd, table[i].ranges[k].from, table[i].ranges[k].to,
+				       table[i].what);
+	}
 	host_exit(&b.h);
 }
 
