@@ -20,16 +20,18 @@ TOOLS_COMMON_SAN_OBJS := $(TOOLS_COMMON_SRCS:%.c=$(O)/san/%.o)
 IMG_LIBS := -lpng -ljpeg
 
 # Those that run networks share these too.
-TOOLS_RUN_SRCS := $(TOOLS_COMMON_SRCS) tools/common/classify.c tools/common/cli.c tools/common/pipeline.c
+TOOLS_RUN_SRCS := $(TOOLS_COMMON_SRCS) tools/common/classify.c tools/common/cli.c tools/common/option.c \
+	tools/common/pipeline.c
 
 RUN_SRCS := tools/fqaccel-run.c tools/fqaccel-run-profile.c $(TOOLS_RUN_SRCS)
 # The last four are the float execution that --compare-float judges by.
 EVAL_SRCS := tools/fqaccel-eval.c $(TOOLS_RUN_SRCS) \
 	tools/net/conv.c tools/net/exec.c tools/net/fqz_float.c tools/net/graph.c
 INFO_SRCS := tools/fqaccel-info.c tools/fqaccel-info-cards.c tools/fqaccel-info-model.c \
-	tools/common/cli.c tools/common/file.c
+	tools/common/cli.c tools/common/file.c tools/common/option.c
 
-SMI_SRCS := tools/fqaccel-smi.c tools/fqaccel-smi-read.c tools/common/cli.c
+SMI_SRCS := tools/fqaccel-smi.c tools/fqaccel-smi-read.c tools/common/cli.c \
+	tools/common/option.c
 
 RUN_LIBS := $(IMG_LIBS) -lm
 EVAL_LIBS := $(IMG_LIBS) -lopenblas -lm

@@ -11,6 +11,7 @@
 #include "common/cli.h"
 #include "common/dataset.h"
 #include "common/file.h"
+#include "common/option.h"
 #include "common/pipeline.h"
 #include "fqaccel.h"
 #include "fqz.h"
@@ -339,67 +340,31 @@ static int eval(const struct options *opt, char **args)
 	return ret;
 }
 
-enum { OPT_CARD = 256, OPT_LIMIT, OPT_JOBS, OPT_BATCH, OPT_FLOAT, OPT_PICTURE, OPT_JSON,
-       OPT_HELP, OPT_VERSION };
+#define AT(field) OPTION_FIELD(struct options, field)
 
-static const struct option long_options[] = {
-	{ "card", required_argument, NULL, OPT_CARD },
-	{ "limit", required_argument, NULL, OPT_LIMIT },
-	{ "jobs", required_argument, NULL, OPT_JOBS },
-	{ "batch", required_argument, NULL, OPT_BATCH },
-	{ "compare-float", no_argument, NULL, OPT_FLOAT },
-	{ "per-picture", required_argument, NULL, OPT_PICTURE },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
+static const struct option_spec specs[] = {
+	{ "card", 0, OPT_TEXT, AT(card) },
+	{ "limit", 0, OPT_COUNT, AT(limit), .integer = { 1, DATASET_MAX_PICTURES } },
+	{ "jobs", 0, OPT_COUNT, AT(jobs), .integer = { 1, 256 } },
+	{ "batch", 0, OPT_COUNT, AT(batch), .integer = { 1, 65536 } },
+	{ "compare-float", 0, OPT_FLAG, AT(compare_float) },
+	{ "per-picture", 0, OPT_TEXT, AT(per_picture) },
+	{ "json", 0, OPT_FLAG, AT(json) },
+	{ "help", 'h', OPT_HELP, .help = help },
+	{ "version", 'V', .kind = OPT_VERSION },
+	{ .name = NULL },
 };
-
-/* One option; false where its argument is wrong. */
-static bool take_option(int c, struct options *opt)
-{
-	switch (c) {
-	case OPT_CARD:
-		opt->card = optarg;
-		return true;
-	case OPT_LIMIT:
-		return cli_number("--limit", optarg, 1, DATASET_MAX_PICTURES, &opt->limit);
-	case OPT_JOBS:
-		return cli_number("--jobs", optarg, 1, 256, &opt->jobs);
-	case OPT_BATCH:
-		return cli_number("--batch", optarg, 1, 65536, &opt->batch);
-	case OPT_FLOAT:
-		opt->compare_float = true;
-		return true;
-	case OPT_PICTURE:
-		opt->per_picture = optarg;
-		return true;
-	case OPT_JSON:
-		opt->json = true;
-		return true;
-	default:
-		cli_usage_hint();
-		return false;
-	}
-}
 
 int main(int argc, char **argv)
 {
 	struct options opt = { .card = "auto" };
-	int c;
+	int rc;
 
 	cli_start("fqaccel-eval");
 	argv[0] = (char *)"fqaccel-eval";
-	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
-		if (c == 'h' || c == OPT_HELP) {
-			fputs(help, stdout);
-			return cli_finish(CLI_OK);
-		}
-		if (c == 'V' || c == OPT_VERSION)
-			return cli_finish(cli_version());
-		if (!take_option(c, &opt))
-			return CLI_USAGE;
-	}
+	rc = option_parse(specs, &opt, NULL, argc, argv);
+	if (rc)
+		return cli_finish(rc - 1);
 	if (argc - optind != 2)
 		return cli_usage("a model and the data are needed: MODEL.fqz DATA");
 	return cli_finish(eval(&opt, argv + optind));

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "common/cli.h"
+#include "common/option.h"
 #include "fqaccel-info.h"
 
 static const char help[] =
@@ -19,48 +20,36 @@ static const char help[] =
 "\n"
 "Exit status: 0 all went well, 1 something failed, 2 wrong usage.\n";
 
-enum { OPT_JSON = 256, OPT_DUMP, OPT_HELP, OPT_VERSION };
+struct options {
+	const char *dump;
+	bool json;
+};
 
-static const struct option long_options[] = {
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "dump", required_argument, NULL, OPT_DUMP },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
+#define AT(field) OPTION_FIELD(struct options, field)
+
+static const struct option_spec specs[] = {
+	{ "json", 0, OPT_FLAG, AT(json) },
+	{ "dump", 0, OPT_TEXT, AT(dump) },
+	{ "help", 'h', OPT_HELP, .help = help },
+	{ "version", 'V', .kind = OPT_VERSION },
+	{ .name = NULL },
 };
 
 int main(int argc, char **argv)
 {
-	const char *dump = NULL;
-	bool json = false;
-	int c;
+	struct options o = { .dump = NULL };
+	int rc;
 
 	cli_start("fqaccel-info");
 	argv[0] = (char *)"fqaccel-info";
-	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
-		switch (c) {
-		case OPT_JSON:
-			json = true;
-			break;
-		case OPT_DUMP:
-			dump = optarg;
-			break;
-		case 'h':
-		case OPT_HELP:
-			fputs(help, stdout);
-			return cli_finish(CLI_OK);
-		case 'V':
-		case OPT_VERSION:
-			return cli_finish(cli_version());
-		default:
-			return cli_usage_hint();
-		}
-	}
+	rc = option_parse(specs, &o, NULL, argc, argv);
+	if (rc)
+		return cli_finish(rc - 1);
 	if (argc - optind > 1)
 		return cli_usage("one model at a time");
-	if (argc - optind == 1 && dump)
+	if (argc - optind == 1 && o.dump)
 		return cli_usage("--dump is for listing cards: it takes no model");
 	if (argc - optind == 1)
-		return cli_finish(info_model(argv[optind], json));
-	return cli_finish(info_cards(dump, json));
+		return cli_finish(info_model(argv[optind], o.json));
+	return cli_finish(info_cards(o.dump, o.json));
 }

@@ -10,6 +10,7 @@
 #include "common/cli.h"
 #include "common/dataset.h"
 #include "common/file.h"
+#include "common/option.h"
 #include "common/pipeline.h"
 #include "fqaccel-run-profile.h"
 #include "fqaccel.h"
@@ -390,62 +391,30 @@ static int run(const struct options *opt, char **args, int count)
 	return ret;
 }
 
-enum {
-	OPT_CARD = 256, OPT_TOP, OPT_JSON, OPT_OUTPUT, OPT_PROFILE, OPT_BATCH, OPT_HELP, OPT_VERSION
-};
+#define AT(field) OPTION_FIELD(struct options, field)
 
-static const struct option long_options[] = {
-	{ "card", required_argument, NULL, OPT_CARD },
-	{ "top", required_argument, NULL, OPT_TOP },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "output", required_argument, NULL, OPT_OUTPUT },
-	{ "profile", no_argument, NULL, OPT_PROFILE },
-	{ "batch", required_argument, NULL, OPT_BATCH },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 },
+static const struct option_spec specs[] = {
+	{ "card", 0, OPT_TEXT, AT(card) },
+	{ "top", 0, OPT_COUNT, AT(top), .integer = { 1, MAX_TOP } },
+	{ "json", 0, OPT_FLAG, AT(json) },
+	{ "output", 0, OPT_TEXT, AT(output) },
+	{ "profile", 0, OPT_FLAG, AT(profile) },
+	{ "batch", 0, OPT_COUNT, AT(batch), .integer = { 1, 65536 } },
+	{ "help", 'h', OPT_HELP, .help = help },
+	{ "version", 'V', .kind = OPT_VERSION },
+	{ .name = NULL },
 };
 
 int main(int argc, char **argv)
 {
 	struct options opt = { .card = "auto", .top = 5 };
-	int c;
+	int rc;
 
 	cli_start("fqaccel-run");
 	argv[0] = (char *)"fqaccel-run";
-	while ((c = getopt_long(argc, argv, "hV", long_options, NULL)) != -1) {
-		switch (c) {
-		case OPT_CARD:
-			opt.card = optarg;
-			break;
-		case OPT_TOP:
-			if (!cli_number("--top", optarg, 1, MAX_TOP, &opt.top))
-				return CLI_USAGE;
-			break;
-		case OPT_JSON:
-			opt.json = true;
-			break;
-		case OPT_OUTPUT:
-			opt.output = optarg;
-			break;
-		case OPT_PROFILE:
-			opt.profile = true;
-			break;
-		case OPT_BATCH:
-			if (!cli_number("--batch", optarg, 1, 65536, &opt.batch))
-				return CLI_USAGE;
-			break;
-		case 'h':
-		case OPT_HELP:
-			fputs(help, stdout);
-			return cli_finish(CLI_OK);
-		case 'V':
-		case OPT_VERSION:
-			return cli_finish(cli_version());
-		default:
-			return cli_usage_hint();
-		}
-	}
+	rc = option_parse(specs, &opt, NULL, argc, argv);
+	if (rc)
+		return cli_finish(rc - 1);
 	if (argc - optind < 1)
 		return cli_usage("which model? Name a .fqz file and pictures");
 	if (argc - optind < 2)

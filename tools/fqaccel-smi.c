@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "common/cli.h"
+#include "common/option.h"
 #include "fqaccel-smi.h"
 
 static const char help[] =
@@ -248,54 +249,29 @@ static int show(const struct options *o)
 	return CLI_OK;
 }
 
-enum { OPT_JSON = 256, OPT_ROOT };
+#define AT(field) OPTION_FIELD(struct options, field)
 
-static const struct option long_options[] = {
-	{ "loop", no_argument, NULL, 'l' },
-	{ "interval", required_argument, NULL, 'i' },
-	{ "count", required_argument, NULL, 'n' },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "root", required_argument, NULL, OPT_ROOT },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
+static const struct option_spec specs[] = {
+	{ "loop", 'l', OPT_FLAG, AT(loop) },
+	{ "interval", 'i', OPT_COUNT, AT(interval_ms), .integer = { 1, 3600000 } },
+	{ "count", 'n', OPT_COUNT, AT(count), .integer = { 1, UINT32_MAX } },
+	{ "json", 0, OPT_FLAG, AT(json) },
+	{ "root", 0, OPT_TEXT, AT(root) },
+	{ "help", 'h', OPT_HELP, .help = help },
+	{ "version", 'V', .kind = OPT_VERSION },
+	{ .name = NULL },
 };
 
 int main(int argc, char **argv)
 {
 	struct options o = { .root = "" };
-	int c;
+	int rc;
 
 	cli_start("fqaccel-smi");
 	argv[0] = (char *)"fqaccel-smi";
-	while ((c = getopt_long(argc, argv, "li:n:hV", long_options, NULL)) != -1) {
-		switch (c) {
-		case 'l':
-			o.loop = true;
-			break;
-		case 'i':
-			if (!cli_number("--interval", optarg, 1, 3600000, &o.interval_ms))
-				return CLI_USAGE;
-			break;
-		case 'n':
-			if (!cli_number("--count", optarg, 1, UINT32_MAX, &o.count))
-				return CLI_USAGE;
-			break;
-		case OPT_JSON:
-			o.json = true;
-			break;
-		case OPT_ROOT:
-			o.root = optarg;
-			break;
-		case 'h':
-			fputs(help, stdout);
-			return cli_finish(CLI_OK);
-		case 'V':
-			return cli_finish(cli_version());
-		default:
-			return cli_usage_hint();
-		}
-	}
+	rc = option_parse(specs, &o, NULL, argc, argv);
+	if (rc)
+		return cli_finish(rc - 1);
 	if (optind < argc)
 		return cli_usage("takes no argument, but got '%s'", argv[optind]);
 	if (o.count && !o.loop)

@@ -11,6 +11,8 @@ $(eval $(call unit_test,test_lib_threads,tests/unit/smallnet.c,$(LIB_TEST_OBJS))
 
 TESTS += tests/unit/lib_abi.t
 
+$(eval $(call unit_test,test_option,tools/common/option.c tools/common/cli.c))
+
 # The tools, with the small networks that they are tested on.
 TESTS += tests/unit/tools_eval.t tests/unit/tools_info.t tests/unit/tools_run.t \
 	tests/unit/tools_smi.t

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What every command-line tool does alike: messages, numbers, progress, exit status. */
+/* What every command-line tool does alike: messages, progress, exit status. */
 #include "cli.h"
 
 #include <errno.h>
@@ -53,24 +53,6 @@ int cli_version(void)
 {
 	printf("%s %s\n", tool_name, FQACCEL_VERSION);
 	return CLI_OK;
-}
-
-bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max,
-		uint64_t *value)
-{
-	unsigned long long v;
-	char *end;
-
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	/* strtoull() takes "-1" and " 1" as well. */
-	if (text[0] < '0' || text[0] > '9' || *end || errno || v < min || v > max) {
-		cli_usage("%s takes a whole number from %llu to %llu, not '%s'", option,
-			  (unsigned long long)min, (unsigned long long)max, text);
-		return false;
-	}
-	*value = v;
-	return true;
 }
 
 int cli_finish(int status)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What every command-line tool does alike: messages, numbers, progress, exit status. */
+/* What every command-line tool does alike: messages, progress, exit status. */
 #ifndef TOOLS_CLI_H
 #define TOOLS_CLI_H
 
@@ -24,10 +24,6 @@ int cli_usage_hint(void);
 
 /** cli_version() - prints name and version; returns CLI_OK. */
 int cli_version(void);
-
-/** cli_number() - a whole decimal number in [min, max]; says what is wrong and returns false. */
-bool cli_number(const char *option, const char *text, uint64_t min, uint64_t max,
-		uint64_t *value);
 
 /** cli_finish() - flush stdout; @status, or CLI_FAILED where it could not be written. */
 int cli_finish(int status);

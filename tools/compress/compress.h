@@ -33,7 +33,7 @@ struct compress_options {
 	size_t keep_count;
 	struct quantize_options quantize;
 	enum fqz_coder coder;		/* of all layers that --config gives none */
-	bool rounding_given, wsep_given, pictures_given, prune_given;
+	uint64_t given;			/* of the options, for option_given() */
 	bool compare, list_ops, json;
 	double target_cr;		/* 0: not given */
 	double max_loss;		/* percentage points; below 0: not given */

@@ -67,269 +67,86 @@ static const char usage[] =
 "  -h, --help              this text\n"
 "  -V, --version           version\n";
 
-enum {
-	OPT_PICTURES = 256, OPT_EVALUATE, OPT_MODE, OPT_WSEP, OPT_ROUNDING, OPT_SPARSITY,
-	OPT_SEED, OPT_MEAN, OPT_STD, OPT_BGR, OPT_RANGE255, OPT_RESIZE, OPT_CLASSES,
-	OPT_DESCRIPTION, OPT_COMPARE, OPT_KEEP, OPT_CONFIG, OPT_PRUNE, OPT_PRUNE_SCOPE,
-	OPT_ASSIGN, OPT_CALIBRATION, OPT_CODER, OPT_TARGET_CR, OPT_MAX_LOSS, OPT_RESUME,
-	OPT_EXPORT_ONNX, OPT_REPORT, OPT_JSON, OPT_LIST_OPS, OPT_END,
-};
-
-static const struct option longs[] = {
-	{ "output", required_argument, NULL, 'o' },
-	{ "calibrate", required_argument, NULL, 'c' },
-	{ "pictures", required_argument, NULL, OPT_PICTURES },
-	{ "evaluate", required_argument, NULL, OPT_EVALUATE },
-	{ "bits", required_argument, NULL, 'b' },
-	{ "mode", required_argument, NULL, OPT_MODE },
-	{ "wsep", required_argument, NULL, OPT_WSEP },
-	{ "rounding", required_argument, NULL, OPT_ROUNDING },
-	{ "sparsity", required_argument, NULL, OPT_SPARSITY },
-	{ "seed", required_argument, NULL, OPT_SEED },
-	{ "mean", required_argument, NULL, OPT_MEAN },
-	{ "std", required_argument, NULL, OPT_STD },
-	{ "bgr", no_argument, NULL, OPT_BGR },
-	{ "range255", no_argument, NULL, OPT_RANGE255 },
-	{ "resize", required_argument, NULL, OPT_RESIZE },
-	{ "classes", required_argument, NULL, OPT_CLASSES },
-	{ "description", required_argument, NULL, OPT_DESCRIPTION },
-	{ "keep", required_argument, NULL, OPT_KEEP },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "prune", required_argument, NULL, OPT_PRUNE },
-	{ "prune-scope", required_argument, NULL, OPT_PRUNE_SCOPE },
-	{ "assign", required_argument, NULL, OPT_ASSIGN },
-	{ "calibration", required_argument, NULL, OPT_CALIBRATION },
-	{ "coder", required_argument, NULL, OPT_CODER },
-	{ "target-cr", required_argument, NULL, OPT_TARGET_CR },
-	{ "max-loss", required_argument, NULL, OPT_MAX_LOSS },
-	{ "resume", required_argument, NULL, OPT_RESUME },
-	{ "export-onnx", required_argument, NULL, OPT_EXPORT_ONNX },
-	{ "report", required_argument, NULL, OPT_REPORT },
-	{ "json", no_argument, NULL, OPT_JSON },
-	{ "compare", no_argument, NULL, OPT_COMPARE },
-	{ "list-ops", no_argument, NULL, OPT_LIST_OPS },
-	{ "threads", required_argument, NULL, 'j' },
-	{ "quiet", no_argument, NULL, 'q' },
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, 'V' },
-	{ NULL, 0, NULL, 0 },
-};
-
-static int bad(const char *option, const char *value, const char *want)
-{
-	return cli_usage("--%s %s: %s", option, value, want) + 1;
-}
-
 static const char *const roundings[] = { "nearest", "feedback", NULL };
 static const char *const prunes[] = { "none", "magnitude", "dns-threshold", "feedback", NULL };
 static const char *const scopes[] = { "layer", "network", NULL };
 static const char *const assigns[] = { "sample", "nearest", NULL };
 static const char *const calibrations[] = { "minmax", "percentile", "mse", NULL };
 
-static int parse_words(struct compress_options *o, int opt, const char *arg)
-{
-	struct quant_options *w = &o->quantize.weights;
-	int i;
-
-	switch (opt) {
-	case OPT_MODE:
-		i = word_find(word_modes, arg);
-		w->mode = (enum quant_mode)i;
-		return i < 0 ? bad("mode", arg, "auto, shift or recentralized is expected") : 0;
-	case OPT_ROUNDING:
-		i = word_find(roundings, arg);
-		o->quantize.feedback = i == 1;
-		o->rounding_given = true;
-		return i < 0 ? bad("rounding", arg, "feedback or nearest is expected") : 0;
-	case OPT_PRUNE:
-		i = word_find(prunes, arg);
-		o->quantize.prune = (enum quantize_prune)i;
-		o->prune_given = true;
-		return i < 0 ? bad("prune", arg,
-				   "feedback, magnitude, dns-threshold or none is expected") : 0;
-	case OPT_PRUNE_SCOPE:
-		i = word_find(scopes, arg);
-		o->quantize.prune_network = i == 1;
-		return i < 0 ? bad("prune-scope", arg, "layer or network is expected") : 0;
-	case OPT_ASSIGN:
-		i = word_find(assigns, arg);
-		w->assign_nearest = i == 1;
-		return i < 0 ? bad("assign", arg, "sample or nearest is expected") : 0;
-	case OPT_CALIBRATION:
-		i = word_find(calibrations, arg);
-		o->quantize.range = (enum calib_rule)i;
-		return i < 0 ? bad("calibration", arg,
-				   "minmax, percentile or mse is expected") : 0;
-	default:
-		i = word_find(word_coders, arg);
-		o->coder = (enum fqz_coder)i;
-		return i < 0 ? bad("coder", arg,
-				   "auto, huffman, rle-huffman or tans is expected") : 0;
-	}
-}
-
 /* LAYER=BITS; the layer's name may hold '=' itself. */
-static int parse_keep(struct compress_options *o, char *arg)
+static int parse_keep(const struct option_spec *spec, void *options, char *arg)
 {
+	struct compress_options *o = options;
 	char *equal = strrchr(arg, '=');
 	long v;
 
 	if (!equal || equal == arg || !option_integer(equal + 1, 3, 8, &v))
-		return bad("keep", arg, "LAYER=BITS with 3 to 8 bits is expected");
+		return option_bad(spec, arg, "LAYER=BITS with 3 to 8 bits is expected");
 	if (o->keep_count == COMPRESS_KEEPS)
-		return bad("keep", arg, "too many of them; use --config");
+		return option_bad(spec, arg, "too many of them; use --config");
 	*equal = '\0';
 	o->keeps[o->keep_count].layer = arg;
 	o->keeps[o->keep_count++].bits = (unsigned int)v;
 	return 0;
 }
 
-static int parse_number(struct compress_options *o, int opt, const char *arg)
+#define AT(field) OPTION_FIELD(struct compress_options, field)
+#define USED_BY(action) (1u << COMPRESS_##action)
+
+/* Marked with the actions that use it beside COMPRESS_IMAGE, which takes them all. */
+static const struct option_spec specs[] = {
+	{ "output", 'o', OPT_TEXT, AT(output) },
+	{ "calibrate", 'c', OPT_TEXT, AT(calibrate) },
+	{ "pictures", 0, OPT_INTEGER, AT(pictures), .integer = { 1, 1 << 20 },
+	  .want = "a number of pictures is expected", .mark = USED_BY(COMPARE) },
+	{ "evaluate", 0, OPT_TEXT, AT(evaluate) },
+	{ "bits", 'b', OPT_INTEGER, AT(quantize.weights.bits), .integer = { 3, 8 } },
+	{ "mode", 0, OPT_WORD, AT(quantize.weights.mode), .words = word_modes },
+	{ "wsep", 0, OPT_REAL, AT(quantize.weights.separation), .real = { 0, 1e6 },
+	  .want = "a number from 0 on is expected" },
+	{ "rounding", 0, OPT_WORD, AT(quantize.feedback), .words = roundings,
+	  .want = "feedback or nearest is expected" },
+	{ "sparsity", 0, OPT_REAL, AT(quantize.sparsity), .real = { 0, OPTION_BELOW_1 },
+	  .want = "a share from 0 to below 1 is expected" },
+	{ "seed", 0, OPT_INTEGER, AT(quantize.weights.seed), .integer = { 0, INT64_MAX },
+	  .want = "a number is expected" },
+	{ "mean", 0, OPT_COLORS, AT(normal.mean), .real.min = -1e3 },
+	{ "std", 0, OPT_COLORS, AT(normal.std), .real.min = 1e-6,
+	  .want = "three numbers R,G,B above 0 are expected" },
+	{ "bgr", 0, OPT_FLAG, AT(normal.bgr) },
+	{ "range255", 0, OPT_FLAG, AT(normal.range255) },
+	{ "resize", 0, OPT_INTEGER, AT(resize), .integer = { 0, 65535 } },
+	{ "classes", 0, OPT_TEXT, AT(classes) },
+	{ "description", 0, OPT_METADATA, AT(description) },
+	{ "keep", 0, OPT_CALL, .call = parse_keep },
+	{ "config", 0, OPT_TEXT, AT(config) },
+	{ "prune", 0, OPT_WORD, AT(quantize.prune), .words = prunes,
+	  .want = "feedback, magnitude, dns-threshold or none is expected" },
+	{ "prune-scope", 0, OPT_WORD, AT(quantize.prune_network), .words = scopes },
+	{ "assign", 0, OPT_WORD, AT(quantize.weights.assign_nearest), .words = assigns },
+	{ "calibration", 0, OPT_WORD, AT(quantize.range), .words = calibrations },
+	{ "coder", 0, OPT_WORD, AT(coder), .words = word_coders },
+	{ "target-cr", 0, OPT_REAL, AT(target_cr), .real = { 1, 1000 },
+	  .want = "a rate from 1 to 1000 is expected" },
+	{ "max-loss", 0, OPT_REAL, AT(max_loss), .real = { 0, 100 },
+	  .want = "percentage points are expected" },
+	{ "resume", 0, OPT_TEXT, AT(resume) },
+	{ "export-onnx", 0, OPT_TEXT, AT(export_onnx), .mark = USED_BY(EXPORT) },
+	{ "report", 0, OPT_TEXT, AT(report) },
+	{ "json", 0, OPT_FLAG, AT(json), .mark = USED_BY(COMPARE) },
+	{ "compare", 0, OPT_FLAG, AT(compare), .mark = USED_BY(COMPARE) },
+	{ "list-ops", 0, OPT_FLAG, AT(list_ops), .mark = USED_BY(LIST_OPS) },
+	{ "threads", 'j', OPT_INTEGER, AT(threads), .integer = { 1, 256 },
+	  .mark = USED_BY(COMPARE) },
+	{ "quiet", 'q', OPT_FLAG, AT(quiet), .mark = USED_BY(COMPARE) | USED_BY(EXPORT) },
+	{ "help", 'h', OPT_HELP, .help = usage },
+	{ "version", 'V', .kind = OPT_VERSION },
+	{ .name = NULL },
+};
+
+static bool given(const struct compress_options *o, const char *name)
 {
-	struct quant_options *w = &o->quantize.weights;
-	double real;
-	long v;
-
-	switch (opt) {
-	case 'b':
-		if (!option_integer(arg, 3, 8, &v))
-			return bad("bits", arg, "3 to 8 is expected");
-		w->bits = (unsigned int)v;
-		return 0;
-	case 'j':
-		if (!option_integer(arg, 1, 256, &v))
-			return bad("threads", arg, "1 to 256 is expected");
-		o->threads = (unsigned int)v;
-		return 0;
-	case OPT_PICTURES:
-		if (!option_integer(arg, 1, 1 << 20, &v))
-			return bad("pictures", arg, "a number of pictures is expected");
-		o->pictures = (size_t)v;
-		o->pictures_given = true;
-		return 0;
-	case OPT_RESIZE:
-		if (!option_integer(arg, 0, 65535, &o->resize))
-			return bad("resize", arg, "0 to 65535 is expected");
-		return 0;
-	case OPT_SEED:
-		if (!option_integer(arg, 0, INT64_MAX, &v))
-			return bad("seed", arg, "a number is expected");
-		w->seed = (uint64_t)v;
-		return 0;
-	case OPT_WSEP:
-		if (!option_real(arg, 0, 1e6, &w->separation))
-			return bad("wsep", arg, "a number from 0 on is expected");
-		o->wsep_given = true;
-		return 0;
-	case OPT_TARGET_CR:
-		if (!option_real(arg, 1, 1000, &o->target_cr))
-			return bad("target-cr", arg, "a rate from 1 to 1000 is expected");
-		return 0;
-	case OPT_MAX_LOSS:
-		if (!option_real(arg, 0, 100, &o->max_loss))
-			return bad("max-loss", arg, "percentage points are expected");
-		return 0;
-	default:
-		if (!option_real(arg, 0, 1, &real) || real >= 1)
-			return bad("sparsity", arg, "a share from 0 to below 1 is expected");
-		o->quantize.sparsity = real;
-		return 0;
-	}
-}
-
-/* Where an option's file name or text goes; NULL: it is another option. */
-static const char **text_of(struct compress_options *o, int opt)
-{
-	switch (opt) {
-	case 'o':
-		return &o->output;
-	case 'c':
-		return &o->calibrate;
-	case OPT_EVALUATE:
-		return &o->evaluate;
-	case OPT_CLASSES:
-		return &o->classes;
-	case OPT_CONFIG:
-		return &o->config;
-	case OPT_RESUME:
-		return &o->resume;
-	case OPT_EXPORT_ONNX:
-		return &o->export_onnx;
-	case OPT_REPORT:
-		return &o->report;
-	default:
-		return NULL;
-	}
-}
-
-/* Likewise for an option that is there or not. */
-static bool *flag_of(struct compress_options *o, int opt)
-{
-	switch (opt) {
-	case 'q':
-		return &o->quiet;
-	case OPT_JSON:
-		return &o->json;
-	case OPT_COMPARE:
-		return &o->compare;
-	case OPT_LIST_OPS:
-		return &o->list_ops;
-	case OPT_BGR:
-		return &o->normal.bgr;
-	case OPT_RANGE255:
-		return &o->normal.range255;
-	default:
-		return NULL;
-	}
-}
-
-static int parse_description(struct compress_options *o, const char *arg)
-{
-	o->description = arg;
-	return option_description(arg) ? 0 :
-	       cli_usage("--description takes UTF-8 text without control characters") + 1;
-}
-
-static int parse_option(struct compress_options *o, int opt, char *arg)
-{
-	const char **text = text_of(o, opt);
-	bool *flag = flag_of(o, opt);
-
-	if (text)
-		*text = arg;
-	if (flag)
-		*flag = true;
-	if (text || flag)
-		return 0;
-	switch (opt) {
-	case 'h':
-		fputs(usage, stdout);
-		return 1;
-	case 'V':
-		return cli_version() + 1;
-	case OPT_DESCRIPTION:
-		return parse_description(o, arg);
-	case OPT_KEEP:
-		return parse_keep(o, arg);
-	case OPT_MEAN:
-		return option_colors(arg, -1e3f, o->normal.mean) ? 0 :
-		       bad("mean", arg, "three numbers R,G,B are expected");
-	case OPT_STD:
-		return option_colors(arg, 1e-6f, o->normal.std) ? 0 :
-		       bad("std", arg, "three numbers R,G,B above 0 are expected");
-	case OPT_MODE:
-	case OPT_ROUNDING:
-	case OPT_PRUNE:
-	case OPT_PRUNE_SCOPE:
-	case OPT_ASSIGN:
-	case OPT_CALIBRATION:
-	case OPT_CODER:
-		return parse_words(o, opt, arg);
-	case '?':
-		return cli_usage_hint() + 1;
-	default:
-		return parse_number(o, opt, arg);
-	}
+	return option_given(specs, o->given, name);
 }
 
 /* What decides the image's bits, in a fixed order, for the metadata; but what a search decides. */
@@ -342,7 +159,7 @@ static void describe(struct compress_options *o)
 
 	if (!found)
 		snprintf(bits, sizeof(bits), "--bits %u ", w->bits);
-	if (o->wsep_given || !q->feedback)
+	if (given(o, "wsep") || !q->feedback)
 		snprintf(wsep, sizeof(wsep), " --wsep %g", w->separation);
 	if (found)
 		snprintf(prune, sizeof(prune), " --prune %s", prunes[q->prune]);
@@ -408,9 +225,9 @@ static int check_together(const struct compress_options *o)
 
 	if (o->quantize.feedback && !o->calibrate)
 		wrong = "--rounding feedback needs --calibrate PICTURES";
-	else if (o->pictures_given && !o->calibrate)
+	else if (given(o, "pictures") && !o->calibrate)
 		wrong = "--pictures needs --calibrate PICTURES";
-	else if (o->wsep_given && o->quantize.weights.mode != QUANT_AUTO)
+	else if (given(o, "wsep") && o->quantize.weights.mode != QUANT_AUTO)
 		wrong = "--wsep decides only with --mode auto";
 	else if (o->quantize.prune == QUANTIZE_PRUNE_FEEDBACK && !o->quantize.feedback)
 		wrong = "--prune feedback needs --rounding feedback";
@@ -427,7 +244,7 @@ static int check_together(const struct compress_options *o)
 }
 
 /* What the search decides, and what only it takes. */
-static int check_search(const struct compress_options *o, const bool *given)
+static int check_search(const struct compress_options *o)
 {
 	bool search = options_search(o);
 	const char *wrong = NULL;
@@ -438,45 +255,25 @@ static int check_search(const struct compress_options *o, const bool *given)
 		wrong = "the search needs --calibrate PICTURES";
 	else if (o->resume && !search)
 		wrong = "--resume goes with --target-cr or --max-loss";
-	else if (search && (given['b'] || given[OPT_SPARSITY] || given[OPT_PRUNE_SCOPE] ||
-			    given[OPT_KEEP] || given[OPT_CONFIG]))
+	else if (search && (given(o, "bits") || given(o, "sparsity") || given(o, "prune-scope") ||
+			    o->keep_count || o->config))
 		wrong = "the search chooses bits and sparsity itself: it does not go with --bits, "
 			"--sparsity, --prune-scope, --keep and --config";
 	return wrong ? usage_error(wrong) : 0;
 }
 
-/* The options that go with what is not a compression. */
-static bool goes_with(enum compress_action action, int opt)
-{
-	switch (opt) {
-	case OPT_COMPARE:
-	case OPT_PICTURES:
-	case OPT_JSON:
-	case 'j':
-		return action == COMPRESS_COMPARE;
-	case OPT_LIST_OPS:
-		return action == COMPRESS_LIST_OPS;
-	case OPT_EXPORT_ONNX:
-		return action == COMPRESS_EXPORT;
-	case 'q':
-		return action == COMPRESS_COMPARE || action == COMPRESS_EXPORT;
-	default:
-		return false;
-	}
-}
-
-static int check_alone(enum compress_action action, const bool *given)
+static int check_alone(const struct compress_options *o)
 {
 	static const char *const what[] = {
 		[COMPRESS_EXPORT] = "--export-onnx of an image; to compress, add -o FILE.fqz",
 		[COMPRESS_COMPARE] = "--compare",
 		[COMPRESS_LIST_OPS] = "--list-ops",
 	};
-	const struct option *l;
+	const struct option_spec *s;
 
-	for (l = longs; l->name && action != COMPRESS_IMAGE; l++)
-		if (given[l->val] && !goes_with(action, l->val))
-			return cli_usage("--%s is of no use with %s", l->name, what[action]) + 1;
+	for (s = specs; s->name && o->action != COMPRESS_IMAGE; s++)
+		if (given(o, s->name) && !(s->mark & 1u << o->action))
+			return cli_usage("--%s is of no use with %s", s->name, what[o->action]) + 1;
 	return 0;
 }
 
@@ -541,37 +338,33 @@ int options_parse(struct compress_options *o, int argc, char **argv)
 			      .prune = QUANTIZE_PRUNE_MAGNITUDE, .range = CALIB_MSE },
 		.normal.std = { 1, 1, 1 }, .resize = -1, .pictures = 512, .max_loss = -1,
 	};
-	bool given[OPT_END] = { false };
-	int opt, rc;
+	int rc;
 
 	*o = presets;
-	while ((opt = getopt_long(argc, argv, "o:c:b:j:qhV", longs, NULL)) != -1) {
-		rc = parse_option(o, opt, optarg);
-		if (rc)
-			return rc;
-		given[opt] = true;
-	}
+	rc = option_parse(specs, o, &o->given, argc, argv);
+	if (rc)
+		return rc;
 	if (!o->threads)
 		o->threads = net_cpu_count();
 	o->quantize.weights.threads = o->threads;
 	o->action = action_of(o);
 	rc = parse_files(o, argc - optind, argv + optind);
 	if (!rc)
-		rc = check_alone(o->action, given);
+		rc = check_alone(o);
 	if (!rc)
 		rc = check_files(o);
 	if (rc || o->action != COMPRESS_IMAGE)
 		return rc;
-	if (!o->rounding_given)
+	if (!given(o, "rounding"))
 		o->quantize.feedback = o->calibrate != NULL;
-	if (!o->prune_given && o->quantize.feedback)
+	if (!given(o, "prune") && o->quantize.feedback)
 		o->quantize.prune = QUANTIZE_PRUNE_FEEDBACK;
 	rc = check_together(o);
 	if (!rc)
-		rc = check_search(o, given);
+		rc = check_search(o);
 	if (rc)
 		return rc;
-	o->quantize.weights.by_error = !o->wsep_given;
+	o->quantize.weights.by_error = !given(o, "wsep");
 	describe(o);
 	return 0;
 }

@@ -68,7 +68,7 @@ static int make_image(struct run *r, struct image_info *info, void **image, size
 	*image = NULL;
 	info->score = &score;
 	info->no_agreement = true;
-	info->score_data = r->o.validate_count ? "validation pictures" :
+	info->score_data = r->o.validate.count ? "validation pictures" :
 			   "training pictures held out";
 	return image_make(info, image, len, r->err, sizeof(r->err));
 }

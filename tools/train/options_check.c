@@ -67,13 +67,13 @@ static int check_files(const struct train_options *o)
 	};
 	size_t count = 9, written = 6, i, k;
 
-	for (i = 0; i < o->data_count; i++, count++) {
+	for (i = 0; i < o->data.count; i++, count++) {
 		files[count].name = "--data";
-		files[count].path = o->data[i];
+		files[count].path = o->data.path[i];
 	}
-	for (i = 0; i < o->validate_count; i++, count++) {
+	for (i = 0; i < o->validate.count; i++, count++) {
 		files[count].name = "--validate";
-		files[count].path = o->validate[i];
+		files[count].path = o->validate.path[i];
 	}
 	for (i = 0; i < written; i++)
 		for (k = i + 1; k < count; k++)
@@ -86,7 +86,7 @@ static int check_files(const struct train_options *o)
 
 int train_options_check(struct train_options *o)
 {
-	const char *wrong = o->data_count ? check_stages(o) : "no pictures; add --data PATH";
+	const char *wrong = o->data.count ? check_stages(o) : "no pictures; add --data PATH";
 
 	if (!wrong)
 		wrong = check_outputs(o);
@@ -100,20 +100,18 @@ unsigned int train_stage_epochs(const struct train_stage_options *o, enum train_
 	return (TRAIN_SHARES - 1) * o->epochs + o->last_epochs;
 }
 
-enum { TEXT_EPOCHS, TEXT_RATE, TEXT_DECAY, TEXT_WARMUP, TEXT_LISTS };
-
 static void text_value(FILE *f, const struct train_stage_options *s, int stage, int what)
 {
 	switch (what) {
-	case TEXT_EPOCHS:
+	case TRAIN_EPOCHS:
 		fprintf(f, "%u", s->epochs);
 		if (stage == TRAIN_QUANTIZE)
 			fprintf(f, ":%u", s->last_epochs);
 		break;
-	case TEXT_RATE:
+	case TRAIN_RATE:
 		fprintf(f, "%.9g", s->rate);
 		break;
-	case TEXT_DECAY:
+	case TRAIN_DECAY:
 		fputs(train_decay_names[s->decay], f);
 		break;
 	default:
@@ -134,11 +132,11 @@ static void text_stages(FILE *f, const struct train_options *o)
 		if (s[i].on)
 			fprintf(f, "%s%s", count++ ? "," : "", train_stage_names[i]);
 	fputc('\n', f);
-	for (what = 0; what < TEXT_LISTS; what++) {
+	for (what = 0; what < TRAIN_SETTINGS; what++) {
 		fprintf(f, "--%s\t", names[what]);
 		for (i = 0, count = 0; i < TRAIN_STAGES; i++) {
-			if (!s[i].on || (what == TEXT_WARMUP && s[i].warmup == 0) ||
-			    (what == TEXT_DECAY && s[i].decay == TRAIN_COSINE))
+			if (!s[i].on || (what == TRAIN_WARMUP && s[i].warmup == 0) ||
+			    (what == TRAIN_DECAY && s[i].decay == TRAIN_COSINE))
 				continue;
 			if (count++)
 				fputc(',', f);

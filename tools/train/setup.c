@@ -174,16 +174,16 @@ static int load_pictures(struct run *r)
 	uint32_t k;
 	int rc;
 
-	rc = load_samples(r, o->data, o->data_count, &r->data);
-	if (!rc && o->validate_count)
-		rc = load_samples(r, o->validate, o->validate_count, &r->held);
+	rc = load_samples(r, o->data.path, o->data.count, &r->data);
+	if (!rc && o->validate.count)
+		rc = load_samples(r, o->validate.path, o->validate.count, &r->held);
 	else if (!rc)
 		rc = hold_out(r, &r->data, &r->held);
 	if (rc)
 		return rc;
 	if (!r->held.count)
 		return run_fail(r, -EINVAL, "%s: %zu pictures are too few to hold any out; add "
-				"--validate PATH", o->data[0], r->data.count);
+				"--validate PATH", o->data.path[0], r->data.count);
 	r->data_crc = samples_crc(samples_crc(0, &r->data), &r->held);
 	r->batch = (uint32_t)o->batch < r->data.count ? (uint32_t)o->batch :
 		   (uint32_t)r->data.count;
@@ -261,7 +261,7 @@ static int open_net(struct run *r)
 	rc = dnn_open(r->o.threads, &r->dnn, &err);
 	if (rc)
 		return run_fail(r, rc, "%s", err.text);
-	if (r->o.type < 0)
+	if (r->o.type == TRAIN_TYPE_AUTO)
 		r->o.type = dnn_has_amx() ? DNN_BF16 : DNN_F32;
 	o.type = (enum dnn_type)r->o.type;
 	rc = tnet_create(r->net, r->dnn, &o, &r->t, &err);

@@ -24,6 +24,7 @@
 
 #define TRAIN_PATHS	64	/* of --data, and of --validate */
 #define TRAIN_OWN	256	/* layers with a sparsity or mode of their own */
+#define TRAIN_TYPE_AUTO	2	/* behind enum dnn_type */
 #define TRAIN_SHARES	5	/* steps of incremental network quantization */
 
 enum train_stage {
@@ -63,6 +64,14 @@ unsigned int train_share_at(const struct train_stage_options *o, unsigned int ep
 double train_rate(const struct train_stage_options *o, enum train_stage stage, unsigned int epoch,
 		  double part);
 
+/* What is set by stage. */
+enum train_setting { TRAIN_EPOCHS, TRAIN_RATE, TRAIN_DECAY, TRAIN_WARMUP, TRAIN_SETTINGS };
+
+struct train_paths {
+	const char *path[TRAIN_PATHS];
+	size_t count;
+};
+
 struct train_own {
 	const char *layer;
 	double sparsity;		/* below 0: not given */
@@ -73,9 +82,9 @@ struct train_options {
 	const char *network, *output, *checkpoint, *start, *log, *curves, *save_onnx, *per_picture;
 	const char *classes, *description;
 	char checkpoint_path[4096];	/* OUTPUT.ckpt */
-	const char *data[TRAIN_PATHS], *validate[TRAIN_PATHS];
-	size_t data_count, validate_count, own_count;
+	struct train_paths data, validate;
 	struct train_own own[TRAIN_OWN];
+	size_t own_count;
 	struct train_stage_options stages[TRAIN_STAGES];
 	enum train_stage last;		/* stage after which this run ends */
 	bool scratch;			/* the network is a text without weights */
@@ -83,7 +92,7 @@ struct train_options {
 	long batch, crop, cutout, resize;	/* crop, resize below 0: by the input's size */
 	double momentum, weight_decay, smoothing, sparsity;
 	struct quant_options weights;	/* bits, mode, separation, seed, threads */
-	int type;			/* below 0: auto, else enum dnn_type */
+	int type;			/* enum dnn_type or TRAIN_TYPE_AUTO */
 	float mean[3], std[3];
 	unsigned int threads;
 };
