@@ -168,6 +168,9 @@ run "$fast" $options -o k.fqz --resume --per-picture k.pictures -q
 ok 'and what was not asked for before' same all.pictures k.pictures
 fails 1 'float and prune are over' 'but not a network that is gone' \
 	"$fast" $options -o k.fqz --resume --save-onnx late.onnx
+run "$fast" $options --checkpoint s --stop-after prune -q
+run "$fast" $options --checkpoint s --stop-after prune --resume --save-onnx late.onnx -q
+ok 'while it is the last one it is written' same all.onnx late.onnx
 
 "$fast" $options -o t.fqz --log t.jsonl -q 2>err &
 lines t.jsonl 3 $!

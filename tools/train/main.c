@@ -183,15 +183,25 @@ static int try_files(struct run *r)
 	return 0;
 }
 
+/* The network in floating point is still there until the first stage that quantizes begins. */
+static int late_onnx(struct run *r)
+{
+	if (r->at.begun >> (TRAIN_PRUNE + 1))
+		return run_fail(r, -EINVAL, "--save-onnx %s: stages float and prune are over; leave it "
+				"out", r->o.save_onnx);
+	return run_save_onnx(r);
+}
+
 /* Files that the command names now, and did not when the training was where they are written. */
 static int late_files(struct run *r)
 {
 	double loss, accuracy;
-	int rc;
+	int rc = 0;
 
 	if (r->o.save_onnx && !stages_left(r, TRAIN_PRUNE) && access(r->o.save_onnx, F_OK))
-		return run_fail(r, -EINVAL, "--save-onnx %s: stages float and prune are over; leave it "
-				"out", r->o.save_onnx);
+		rc = late_onnx(r);
+	if (rc)
+		return rc;
 	if (!r->o.per_picture || stages_left(r, r->o.last))
 		return 0;
 	rc = run_evaluate(r, &loss, &accuracy);
