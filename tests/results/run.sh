@@ -4,7 +4,7 @@
 # `make results`: the trainings and measurements of doc/results.md, piece by piece. A piece is one
 # command; its files are named after it. A piece that is done, by this command from these inputs with
 # this version, is not done again, and one that was interrupted goes on from its checkpoint: stop it
-# when you like. Commands run in the results' folder, where data/, nets/ and tools/ lead to
+# when you like. Commands run in the results' folder, where data/, demo/, nets/ and tools/ lead to
 # what they need, so that what they are does not depend on where that is.
 #
 # Environment: FQACCEL_DATA     folder with cifar10/, fashion-mnist/ and models/
@@ -175,6 +175,7 @@ prepare()
 	ln -sfn "$(cd "$top" && cd "$FQACCEL_DATA" && pwd)" data
 	ln -sfn "$top/tools/train/nets" nets
 	ln -sfn "$top/tests/results" tools
+	ln -sfn "$top/demo" demo
 	# The pictures of CIFAR-10 that are trained on, all of them, and those that are measured on.
 	mkdir -p cifar-train cifar-all cifar-held
 	for i in 1 2 3 4 5; do
