@@ -20,9 +20,9 @@ ok "bytes are the file's" json '$j->{bytes} == '"$(stat -c %s $sample)"
 ok "dense_bytes are the layers'" json 'my $s = 0; $s += $_->{dense_bytes} || 0 for @{$j->{layers}};
 	$s == $j->{dense_bytes} && $s > 4 * $j->{weights}'
 ok "cr is their quotient" json 'abs($j->{cr} - $j->{dense_bytes} / $j->{bytes}) < 0.001'
-ok "layers, metadata" json '@{$j->{layers}} == 16 && $j->{metadata}{"accuracy.top1"} > 50'
+ok "layers, metadata" json '@{$j->{layers}} == 17 && $j->{metadata}{"accuracy.top1"} > 50'
 run fqaccel-info $sample
-ok "as text" grep -qE '^ +1  conv +24x32x32 u8 +3x3/1 +648 ' "$tmp/out"
+ok "as text" grep -qE '^ +1  conv +32x32x32 u8 +3x3/1 +864 ' "$tmp/out"
 ok "where the input's own size is what counts" prints "rgb, resized to cover it, center crop"
 run fqaccel-info --json "$tmp/fc.fqz"
 ok "10 x 48 weights and 10 biases of 4 bytes" json '$j->{dense_bytes} == 4 * (480 + 10) && $j->{zeros} == 160'

@@ -112,10 +112,10 @@ ok "its JSON" json '$j->{results}[0]{picture} && !$j->{results}[0]{top}'
 run fqaccel-run --json --profile $sample demo/ship.ppm
 ok "a profile: exit status 0" exits 0
 ok "a profile has each layer and their sum" json 'my $s = 0; $s += $_->{cycles} for @{$j->{profile}};
-	@{$j->{profile}} == 16 && $s == $j->{cycles} && $j->{profile}[15]{kind} eq "fc" &&
+	@{$j->{profile}} == 17 && $s == $j->{cycles} && $j->{profile}[16]{kind} eq "fc" &&
 	!grep { $_->{cycles} < 32 || $_->{host_ms} <= 0 } @{$j->{profile}}'
 run fqaccel-run --profile $sample demo/ship.ppm
-ok "a profile as a table" grep -qE '^ +1  conv +24x32x32' "$tmp/out"
+ok "a profile as a table" grep -qE '^ +1  conv +32x32x32' "$tmp/out"
 
 if [ -w /dev/full ]; then
 	fqaccel-run $sample demo/ship.ppm >/dev/full 2>"$tmp/err"
