@@ -47,11 +47,13 @@ r20="data/models/resnet20-cifar10.onnx --data cifar-all
 	--validate data/cifar10/test_batch_1000.bin --mean 0.485,0.456,0.406
 	--std 0.229,0.224,0.225"
 for seed in 1 2 3; do
-	# As many epochs as the three stages below, at the rate of the first.
-	train r20-float-$seed $((14 * r20_epoch)) data/models/resnet20-cifar10.onnx $r20 \
-		--stages float --epochs 14 --rate 0.01 --warmup 1 --seed $seed
-	train r20-prune-$seed $((4 * r20_epoch)) data/models/resnet20-cifar10.onnx $r20 \
-		--stages prune --epochs 4 --rate 0.01 --sparsity 0.6 --seed $seed
+	# As many epochs as the stages below, at the rate of the first.
+	train r20-float-$seed $((16 * r20_epoch)) data/models/resnet20-cifar10.onnx $r20 \
+		--stages float --epochs 16 --rate 0.02 --warmup 1 --seed $seed
+	# The first layer and the last keep more, the others that much less.
+	train r20-prune-$seed $((6 * r20_epoch)) data/models/resnet20-cifar10.onnx $r20 \
+		--stages prune --epochs 6 --rate 0.02 --sparsity 0.602 \
+		--sparsity /conv1/Conv=0.3 --sparsity /linear/Gemm=0.3 --seed $seed
 	train r20-q-$seed $((8 * r20_epoch)) r20-prune-$seed $r20 --start r20-prune-$seed.ckpt \
 		--stages quantize --epochs quantize=1:4 --rate 0.005 --bits 5 --seed $seed
 	train r20-i-$seed $((2 * r20_epoch)) r20-q-$seed $r20 --start r20-q-$seed.ckpt \
@@ -88,8 +90,8 @@ f5_epoch=6
 f5="nets/small9.net --data cifar-train --validate data/cifar10/data_batch_5.bin
 	--mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616"
 train f5-float $((20 * f5_epoch)) nets/small9.net $f5 --stages float --epochs 20 --rate 0.1
-train f5-prune $((8 * f5_epoch)) f5-float $f5 --start f5-float.ckpt --stages prune --epochs 8 \
-	--rate 0.02 --sparsity 0.8 --sparsity conv1=0.15
+train f5-prune $((12 * f5_epoch)) f5-float $f5 --start f5-float.ckpt --stages prune --epochs 12 \
+	--rate 0.05 --sparsity 0.8 --sparsity conv1=0.15
 if [ -e f5-prune.done ]; then
 	# A line for each distinct assignment: its number and the layers that take shift.
 	python3 tools/results.py assignments f5-prune.json >f5.assignments
