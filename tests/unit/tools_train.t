@@ -216,6 +216,8 @@ ok 'learn the same' same_log a.jsonl b.jsonl
 ok 'the table knows the stages before' prints 'float '
 run fqaccel-info --json s.fqz
 ok 'so does the image' prints '; then --stages quantize,activate,integer'
+ok 'each with the options of its stages alone' sh -c "grep -q -e '--sparsity.*; then.*--bits' out &&
+	! grep -q -e '--bits.*; then' -e '; then.*--sparsity' out"
 run "$fast" $options --start f.ckpt --stages quantize,activate,integer -o s3.fqz --bits 3 --mode shift \
 	--epochs quantize=0:1,activate=0,integer=0 -q
 ok 'other bits from the same weights' exits 0

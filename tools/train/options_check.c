@@ -149,19 +149,36 @@ static void text_stages(FILE *f, const struct train_options *o)
 	}
 }
 
-static void text_own(FILE *f, const struct train_options *o)
+/* What prune and quantize go by, where they are gone through. */
+static void text_prune(FILE *f, const struct train_options *o)
 {
 	size_t i;
 
-	fprintf(f, "--sparsity\t--sparsity %.9g", o->sparsity);
-	for (i = 0; i < o->own_count; i++)
-		if (o->own[i].sparsity >= 0)
-			fprintf(f, " --sparsity %s=%.9g", o->own[i].layer, o->own[i].sparsity);
-	fprintf(f, "\n--mode\t--mode %s", word_modes[o->weights.mode]);
+	fputs("--sparsity\t", f);
+	if (o->stages[TRAIN_PRUNE].on) {
+		fprintf(f, "--sparsity %.9g", o->sparsity);
+		for (i = 0; i < o->own_count; i++)
+			if (o->own[i].sparsity >= 0)
+				fprintf(f, " --sparsity %s=%.9g", o->own[i].layer,
+					o->own[i].sparsity);
+	}
+	fputc('\n', f);
+}
+
+static void text_quantize(FILE *f, const struct train_options *o)
+{
+	size_t i;
+
+	if (!o->stages[TRAIN_QUANTIZE].on) {
+		fputs("--mode\t\n--bits\t\n--wsep\t\n", f);
+		return;
+	}
+	fprintf(f, "--mode\t--mode %s", word_modes[o->weights.mode]);
 	for (i = 0; i < o->own_count; i++)
 		if (o->own[i].mode >= 0)
 			fprintf(f, " --mode %s=%s", o->own[i].layer, word_modes[o->own[i].mode]);
-	fputc('\n', f);
+	fprintf(f, "\n--bits\t--bits %u\n--wsep\t--wsep %.9g\n", o->weights.bits,
+		o->weights.separation);
 }
 
 /* R,G,B; nothing where each is @usual. */
@@ -196,9 +213,8 @@ char *train_options_text(const struct train_options *o)
 	text_number(f, "label-smoothing", o->smoothing, 0);
 	fprintf(f, "--crop\t--crop %ld\n--flip\t--%s\n", o->crop, o->flip ? "flip" : "no-flip");
 	text_number(f, "cutout", (double)o->cutout, 0);
-	text_own(f, o);
-	fprintf(f, "--bits\t--bits %u\n--wsep\t--wsep %.9g\n", o->weights.bits,
-		o->weights.separation);
+	text_prune(f, o);
+	text_quantize(f, o);
 	fprintf(f, "--seed\t--seed %llu\n", (unsigned long long)o->weights.seed);
 	fprintf(f, "--norm\t%s\n", o->norm_keep ? "--norm keep" : "");
 	fprintf(f, "--type\t--type %s\n", o->type == DNN_BF16 ? "bf16" : "f32");
