@@ -38,7 +38,7 @@ compress c9-post 120 c9-float c9-float.onnx --calibrate cifar-train --sparsity 0
 card c9-post-card 120 c9-post cifar-held
 compress c9-post-pruned 120 c9-prune c9-prune.onnx --calibrate cifar-train --bits 5
 card c9-post-pruned-card 120 c9-post-pruned cifar-held
-compress c9-post-size 1800 "c9-float c9-i5" c9-float.onnx --calibrate cifar-train --target-cr "$(cr_of c9-i5)"
+compress c9-post-size 120 "c9-float c9-i5" c9-float.onnx --calibrate cifar-train --target-cr "$(cr_of c9-i5)"
 card c9-post-size-card 120 c9-post-size cifar-held
 
 # --- ResNet-20, trained by others on all five batches: only the test pictures count ---
@@ -65,12 +65,12 @@ r20_mean='--mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --calibrate cifar-tra
 compress r20-post 120 data/models/resnet20-cifar10.onnx data/models/resnet20-cifar10.onnx \
 	$r20_mean --sparsity 0.6 --bits 5
 card r20-post-card 30 r20-post data/cifar10/test_batch_1000.bin
-compress r20-post-size 1800 "data/models/resnet20-cifar10.onnx r20-i-1" \
+compress r20-post-size 120 "data/models/resnet20-cifar10.onnx r20-i-1" \
 	data/models/resnet20-cifar10.onnx $r20_mean --target-cr "$(cr_of r20-i-1)"
 card r20-post-size-card 30 r20-post-size data/cifar10/test_batch_1000.bin
 
 # --- Fashion-MNIST, a small network: 60,000 pictures, the official 10,000 held out ---
-fm_epoch=15
+fm_epoch=9
 fm="nets/fashion.net --data data/fashion-mnist/train-images-idx3-ubyte
 	--validate data/fashion-mnist/t10k-images-idx3-ubyte --mean 0.286 --std 0.353 --crop 2"
 train fm-float $((20 * fm_epoch)) nets/fashion.net $fm --stages float --epochs 20 --rate 0.1 \
@@ -86,7 +86,7 @@ compress fm-post 60 fm-float fm-float.onnx --sparsity 0.5 --bits 5 \
 card fm-post-card 60 fm-post data/fashion-mnist/t10k-images-idx3-ubyte
 
 # --- Figure 5: a small network with its first layer left single-peaked ---
-f5_epoch=6
+f5_epoch=5
 f5="nets/small9.net --data cifar-train --validate data/cifar10/data_batch_5.bin
 	--mean 0.4914,0.4822,0.4465 --std 0.247,0.2435,0.2616"
 train f5-float $((20 * f5_epoch)) nets/small9.net $f5 --stages float --epochs 20 --rate 0.1

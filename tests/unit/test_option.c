@@ -127,6 +127,19 @@ static void bad(const char *line, const char *message)
 	is_str(said, want, line);
 }
 
+/* Values that are refused, each in a message between @before and @after; NULL ends them. */
+static void bad_values(const char *name, const char *const *values, const char *before,
+		       const char *after)
+{
+	char line[64], message[128];
+
+	for (; *values; values++) {
+		snprintf(line, sizeof(line), "--%s|%s", name, *values);
+		snprintf(message, sizeof(message), "%s%s%s", before, *values, after);
+		bad(line, message);
+	}
+}
+
 static void test_texts(void)
 {
 	good("--text|a b");
@@ -155,9 +168,8 @@ static void test_integers(void)
 {
 	static const char *const bits[] = {
 		"", "2", "9", "-3", "3.5", "3x", "x", "0x5", "4294967301", "99999999999999999999",
+		NULL
 	};
-	char line[64], message[128];
-	size_t i;
 
 	good("--bits|3");
 	is_int(d.bits, 3, "the least");
@@ -166,11 +178,7 @@ static void test_integers(void)
 	ok(d.before == preset.before && d.behind == preset.behind, "a field of 4 bytes gets 4");
 	good("--bits| +5");
 	is_int(d.bits, 5, "what strtol() takes");
-	for (i = 0; i < sizeof(bits) / sizeof(bits[0]); i++) {
-		snprintf(line, sizeof(line), "--bits|%s", bits[i]);
-		snprintf(message, sizeof(message), "--bits %s: 3 to 8 is expected", bits[i]);
-		bad(line, message);
-	}
+	bad_values("bits", bits, "--bits ", ": 3 to 8 is expected");
 	good("--seed|9223372036854775807");
 	ok(d.seed == INT64_MAX && d.count == 7, "63 bits");
 	bad("--seed|9223372036854775808", "--seed 9223372036854775808: a seed");
@@ -191,39 +199,26 @@ static void test_counts(void)
 {
 	static const char *const counts[] = {
 		"", "0", "-1", "+1", " 1", "1 ", "1x", "x", "4294967296", "18446744073709551617",
+		NULL
 	};
-	char line[64], message[128];
-	size_t i;
 
 	good("--count|1");
 	is_int(d.count, 1, "the least");
 	good("--count|04294967295");
 	ok(d.count == UINT32_MAX && d.pictures == 7, "the most");
-	for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		snprintf(line, sizeof(line), "--count|%s", counts[i]);
-		snprintf(message, sizeof(message),
-			 "--count takes a whole number from 1 to 4294967295, not '%s'", counts[i]);
-		bad(line, message);
-	}
+	bad_values("count", counts, "--count takes a whole number from 1 to 4294967295, not '", "'");
 }
 
 static void test_reals(void)
 {
 	static const char *const reals[] = { "", "-1.51", "1000001", "1e400", "inf", "-inf", "nan",
-					     "1,5", "1x", "x" };
-	char line[64], message[128];
-	size_t i;
+					     "1,5", "1x", "x", NULL };
 
 	good("--low-real|-1.5");
 	ok(d.low_real == -1.5, "the least");
 	good("--low-real|1e6");
 	ok(d.low_real == 1e6 && d.share == 7, "the most");
-	for (i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
-		snprintf(line, sizeof(line), "--low-real|%s", reals[i]);
-		snprintf(message, sizeof(message),
-			 "--low-real %s: a number from -1.5 to 1e+06 is expected", reals[i]);
-		bad(line, message);
-	}
+	bad_values("low-real", reals, "--low-real ", ": a number from -1.5 to 1e+06 is expected");
 	ok(OPTION_BELOW_1 < 1 && nextafter(OPTION_BELOW_1, 2) == 1, "nothing is nearer to 1");
 	good("--share|0.99999999999999989");
 	ok(d.share == OPTION_BELOW_1, "up to below 1");
